@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// Every access is a few instructions between two labels of .grus_fixup: {first byte, one past the last, continuation}.
+// The continuation returns rax = status, rdx = address as the handler set them.
+#include "base/guest_memory.h"
+
+
+namespace grus {
+namespace {
+
+struct Fixup {
+  i32 begin, end, resume;  // relative to each field's own address
+};
+extern "C" const Fixup __start_grus_fixup[], __stop_grus_fixup[];
+
+}  // namespace
+
+// FIXUP: an access on labels 661 to 662; a faulting one continues at 662 with rax and rdx set by the handler.
+#define FIXUP                                      \
+  ".pushsection grus_fixup, \"a\", @progbits\n"    \
+  ".balign 4\n"                                    \
+  ".long 661b - ., 662b - ., 662b - .\n"           \
+  ".popsection\n"
+
+static u64 guest(GuestAddr a) { return a.untagged().v; }
+
+MemoryFault copy_from_guest(void* dst, GuestAddr src, size_t n) {
+  u64 status = 0, addr = 0;
+  void* from = reinterpret_cast<void*>(guest(src));
+  asm volatile("661: rep movsb\n662:\n" FIXUP
+               : "+a"(status), "+d"(addr), "+D"(dst), "+S"(from), "+c"(n)
+               :
+               : "memory");
+  return {status, addr};
+}
+
+MemoryFault copy_to_guest(GuestAddr dst, const void* src, size_t n) {
+  u64 status = 0, addr = 0;
+  void* to = reinterpret_cast<void*>(guest(dst));
+  asm volatile("661: rep movsb\n662:\n" FIXUP
+               : "+a"(status), "+d"(addr), "+D"(to), "+S"(src), "+c"(n)
+               :
+               : "memory");
+  return {status, addr};
+}
+
+template <typename T>
+static MemoryFault load(u64 a, T* out) {
+  u64 status = 0, addr = 0;
+  T value = 0;
+  asm volatile("661: mov %[m], %[v]\n662:\n" FIXUP
+               : "+a"(status), "+d"(addr), [v] "=&r"(value)
+               : [m] "m"(*reinterpret_cast<const T*>(a))
+               : "memory");
+  if (!status) *out = value;
+  return {status, addr};
+}
+
+template <typename T>
+static MemoryFault store(u64 a, T value) {
+  u64 status = 0, addr = 0;
+  asm volatile("661: mov %[v], %[m]\n662:\n" FIXUP
+               : "+a"(status), "+d"(addr), [m] "=m"(*reinterpret_cast<T*>(a))
+               : [v] "r"(value)
+               : "memory");
+  return {status, addr};
+}
+
+template <typename T>
+static MemoryFault load_as(u64 a, void* out) {
+  T value;
+  MemoryFault f = load<T>(a, &value);
+  if (!f) __builtin_memcpy(out, &value, sizeof value);
+  return f;
+}
+
+template <typename T>
+static MemoryFault store_as(u64 a, const void* in) {
+  T value;
+  __builtin_memcpy(&value, in, sizeof value);
+  return store<T>(a, value);
+}
+
+MemoryFault load_guest_bytes(GuestAddr a, unsigned size, void* out) {
+  u64 p = guest(a);
+  switch (size) {
+    case 1: return load_as<u8>(p, out);
+    case 2: return load_as<u16>(p, out);
+    case 4: return load_as<u32>(p, out);
+    case 8: return load_as<u64>(p, out);
+    default: {
+      u64 v[2];
+      if (MemoryFault f = load<u64>(p, &v[0])) return f;
+      if (MemoryFault f = load<u64>(p + 8, &v[1])) return f;
+      __builtin_memcpy(out, v, 16);
+      return {};
+    }
+  }
+}
+
+MemoryFault store_guest_bytes(GuestAddr a, unsigned size, const void* in) {
+  u64 p = guest(a);
+  switch (size) {
+    case 1: return store_as<u8>(p, in);
+    case 2: return store_as<u16>(p, in);
+    case 4: return store_as<u32>(p, in);
+    case 8: return store_as<u64>(p, in);
+    default: {
+      u64 v[2];
+      __builtin_memcpy(v, in, 16);
+      // The second half first: an access that crosses into an unwritable page then leaves nothing written.
+      if (MemoryFault f = store<u64>(p + 8, v[1])) return f;
+      return store<u64>(p, v[0]);
+    }
+  }
+}
+
+template <typename T>
+static MemoryFault compare_exchange(u64 a, void* expected, const void* desired) {
+  T want, put;
+  __builtin_memcpy(&want, expected, sizeof want);
+  __builtin_memcpy(&put, desired, sizeof put);
+  // rax is the comparand here, so the status travels in rdx alone: the handler's rax overwrites `want`, and a flag
+  // in rcx tells the two apart.
+  u64 acc = want, done = 0, addr = 0;
+  asm volatile("661: lock cmpxchg %[put], %[m]\n mov $1, %k[done]\n662:\n" FIXUP
+               : "+a"(acc), "+d"(addr), [done] "+&r"(done), [m] "+m"(*reinterpret_cast<T*>(a))
+               : [put] "r"(put)
+               : "memory", "cc");
+  if (!done) return {acc, addr};
+  want = static_cast<T>(acc);
+  __builtin_memcpy(expected, &want, sizeof want);
+  return {};
+}
+
+static MemoryFault compare_exchange_16(u64 a, void* expected, const void* desired) {
+  u64 want[2], put[2];
+  __builtin_memcpy(want, expected, 16);
+  __builtin_memcpy(put, desired, 16);
+  u64 lo = want[0], hi = want[1], done = 0;
+  asm volatile("661: lock cmpxchg16b %[m]\n mov $1, %k[done]\n662:\n" FIXUP
+               : "+a"(lo), "+d"(hi), [done] "+&r"(done), [m] "+m"(*reinterpret_cast<u128*>(a))
+               : "b"(put[0]), "c"(put[1])
+               : "memory", "cc");
+  if (!done) return {lo, hi};
+  want[0] = lo;
+  want[1] = hi;
+  __builtin_memcpy(expected, want, 16);
+  return {};
+}
+
+MemoryFault compare_exchange_guest(GuestAddr a, unsigned size, void* expected, const void* desired) {
+  u64 p = guest(a);
+  switch (size) {
+    case 1: return compare_exchange<u8>(p, expected, desired);
+    case 2: return compare_exchange<u16>(p, expected, desired);
+    case 4: return compare_exchange<u32>(p, expected, desired);
+    case 8: return compare_exchange<u64>(p, expected, desired);
+    default: return compare_exchange_16(p, expected, desired);
+  }
+}
+
+MemoryFault string_length_guest(GuestAddr s, size_t max, size_t* length) {
+  for (size_t n = 0; n < max; n++) {
+    u8 c;
+    if (MemoryFault f = load<u8>(guest(s) + n, &c)) return f;
+    if (c == 0) {
+      *length = n;
+      return {};
+    }
+  }
+  *length = max;
+  return {};
+}
+
+bool guest_memory_fixup(u64* rip, u64* rax, u64* rdx, int sig, int code, u64 addr) {
+  for (const Fixup* f = __start_grus_fixup; f != __stop_grus_fixup; f++) {
+    u64 begin = reinterpret_cast<u64>(&f->begin) + static_cast<i64>(f->begin);
+    u64 end = reinterpret_cast<u64>(&f->end) + static_cast<i64>(f->end);
+    if (*rip < begin || *rip >= end) continue;
+    *rip = reinterpret_cast<u64>(&f->resume) + static_cast<i64>(f->resume);
+    *rax = static_cast<u64>(static_cast<u8>(sig)) | static_cast<u64>(static_cast<u8>(code)) << 8;
+    *rdx = addr;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace grus
