@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// A futex lock that knows its owner. Engine locks are short; they are held with guest signals only marked pending (a host
+// handler never takes one). All engine locks are taken in a fixed order around fork, so that the child finds them free.
+// The owner's tid is kept so that a parent resumed after its vfork child was killed inside the engine can repair.
+#pragma once
+#include "base/types.h"
+
+namespace grus {
+
+class Lock {
+ public:
+  void acquire();
+  bool try_acquire();
+  void release();
+  // In a child after fork, or when the owner is known to be dead: makes the lock free.
+  void reset() { word_ = 0; }
+  u32 owner() const { return word_ & ~kContended; }
+
+ private:
+  static constexpr u32 kContended = 1u << 31;
+  volatile u32 word_ = 0;  // 0 free, else the owner's tid, with kContended when somebody sleeps
+};
+
+class LockGuard {
+ public:
+  explicit LockGuard(Lock& lock) : lock_(lock) { lock_.acquire(); }
+  ~LockGuard() { lock_.release(); }
+  LockGuard(const LockGuard&) = delete;
+  LockGuard& operator=(const LockGuard&) = delete;
+
+ private:
+  Lock& lock_;
+};
+
+}  // namespace grus

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// The kernel-shaped objects: what Linux shares or copies per clone flag is one object each here, reference counted.
+//
+// A host thread per guest thread; host tid = guest tid, host pid = guest pid, host descriptors = guest descriptors (the
+// engine's own live high, see Files). The host's blocked-signal mask equals the guest's whenever guest code runs.
+#pragma once
+#include "base/lock.h"
+#include "run/thread_state.h"
+
+namespace grus::linux {
+
+// arm64's struct sigaction as the kernel takes it (include/uapi/asm-generic/signal.h).
+struct GuestSigaction {
+  u64 handler;
+  u64 flags;
+  u64 restorer;
+  u64 mask;
+};
+inline constexpr unsigned kSignals = 64;
+
+struct Mm {  // CLONE_VM
+  volatile u32 refs;
+  Lock lock;  // mmap family, brk, executable ranges
+  u64 brk_start, brk, brk_end_mapped;
+  u64 stack_top;                                 // of the initial thread
+  u64 arg_start, arg_end, env_start, env_end;    // guest's argv and environment strings
+  u64 auxv_addr, auxv_size;                      // the guest's auxiliary vector
+  u64 vdso;
+  char exe_path[4096];  // what readlink("/proc/self/exe") says for the guest
+};
+
+struct Sighand {  // CLONE_SIGHAND
+  volatile u32 refs;
+  Lock lock;
+  GuestSigaction action[kSignals + 1];  // by signal number
+};
+
+struct Files {  // CLONE_FILES
+  volatile u32 refs;
+  Lock lock;
+  int engine_fd;  // the engine's own executable, for exec of guest programs without binfmt_misc
+  int exe_fd;     // O_PATH of the guest program: /proc/<pid>/fd/<exe_fd> is how other guests find its identity
+  int log_fd;
+};
+
+struct Fs {  // CLONE_FS: the host thread's cwd, root and umask are the guest's; nothing to keep yet
+  volatile u32 refs;
+};
+
+struct Process {  // CLONE_THREAD: the thread group
+  volatile u32 refs;
+  Lock lock;
+  volatile u32 live_threads;
+  u64 personality;
+};
+
+struct alignas(16) HostSigset {
+  u64 bits;
+};
+
+struct Task {
+  run::ThreadState thread;  // first: run/ only knows this part
+  Mm* mm;
+  Sighand* sighand;
+  Files* files;
+  Fs* fs;
+  Process* process;
+
+  i32 tid, pid;
+  u64 blocked;         // the guest's signal mask
+  u64 restore_blocked; // of sigsuspend, ppoll, pselect, epoll_pwait: restored by the frame
+  bool has_restore_blocked;
+
+  // The one signal the host handler has taken for us. From then until it is delivered the host blocks all signals, so
+  // one place is enough.
+  volatile bool signal_taken;
+  alignas(16) u8 signal_info[128];  // siginfo_t: the layout is the same on both architectures
+
+  u64 altstack_sp, altstack_size;
+  u32 altstack_flags;
+
+  u64 clear_child_tid, set_child_tid;
+  u64 robust_list;
+  u64 robust_list_size;
+
+  Task* vfork_parent;   // non-null while this task runs in its parent's memory
+  void* engine_stack;   // host stack of this thread's C++ and its size
+  size_t engine_stack_size;
+  void* host_altstack;  // kAltStackSize, aligned to its size; the Task pointer is at its base
+  u64 syscall_pc;       // pc of the SVC being executed, to restart it
+  u64 syscall_x0;       // original x0
+};
+
+// The host's handlers run on an alternate stack that is aligned to its size and holds the Task pointer at its base: no
+// thread-local storage is needed to find the Task.
+inline constexpr size_t kHostAltStackSize = 64 * 1024;
+inline Task& task_of_thread(run::ThreadState& t) { return reinterpret_cast<Task&>(t); }
+
+// A syscall handler: guest arguments x0-x5, result or -errno. kRestartSyscall: a signal must be delivered first and the
+// SVC executed again (or -EINTR returned), as the kernel's -ERESTARTSYS.
+using SyscallHandler = i64 (*)(Task& task, const u64 (&a)[6]);
+inline constexpr i64 kRestartSyscall = -512;
+// The handler has set all registers itself (rt_sigreturn, a successful exec never returns).
+inline constexpr i64 kNoResult = -513;
+
+// A host call that may block: can be interrupted by a guest signal without losing it. Returns -errno; -EINTR or
+// kRestartSyscall when a signal came first.
+i64 blocking_syscall(Task& task, i64 n, u64 a = 0, u64 b = 0, u64 c = 0, u64 d = 0, u64 e = 0, u64 f = 0);
+
+// Executes the guest's system call in task.thread.cpu (x8, x0-x5) and stores the result (linux/dispatch.cpp).
+void handle_syscall(Task& task);
+
+// The loop of every guest thread: run, handle, deliver; never returns (linux/task_loop.cpp).
+[[noreturn]] void run_task(Task& task);
+
+}  // namespace grus::linux

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Running guest code: the only face that linux/ sees of translation.
+//
+// `execute` runs from cpu.pc until something needs the kernel's attention and returns with cpu.exception saying what
+// (None: interrupted, deliver signals and call again). Registers are exact at that point: for faults as before the
+// faulting instruction, for SVC as after it.
+#pragma once
+#include "run/thread_state.h"
+
+namespace grus::run {
+
+// Fills runtime, lookup table and return stack of a new thread / frees them. false: no memory.
+bool prepare_thread(ThreadState& t);
+void release_thread(ThreadState& t);
+// A new address space was built or copied (exec start, fork child): forget what belonged to other threads.
+void after_fork(ThreadState& t);
+void lock_for_fork();
+void unlock_after_fork(bool in_child);
+
+void execute(ThreadState& t);
+
+// Host signals. `host_context` is the kernel's ucontext_t of the handler.
+// A synchronous fault (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP raised by an instruction): true when it was handled by
+// changing the context - an access of C++ to guest memory, or translated code that now leaves with an exception.
+// False: it is the engine's own fault (report and die).
+bool handle_host_fault(ThreadState& t, int sig, const void* siginfo, void* host_context);
+// An asynchronous signal was recorded for this thread: make translated code leave at the next instruction boundary.
+void interrupt(ThreadState& t, void* host_context);
+
+// The guest's mappings changed in [begin, end): code translated from there is dead. Executable ranges are announced
+// with their protection so that a fetch outside of one faults as on hardware.
+void guest_range_unmapped(u64 begin, u64 end);
+void guest_range_executable(u64 begin, u64 end, bool executable);
+// IC IVAU by any alias: translations of [begin, end) and of every other mapping of the same physical memory die.
+void guest_code_modified(u64 begin, u64 end);
+
+struct Statistics {
+  u64 translated_insns, distinct_insns, translated_bytes, regions, translate_ns, lookups, semantics_calls, fixups,
+      return_misses, invalidations;
+};
+const Statistics& statistics();
+
+// For the crash report and --dump: guest pc of a host address in translated code, or 0.
+u64 guest_pc_of(u64 host_pc);
+
+}  // namespace grus::run

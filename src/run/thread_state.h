@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// What one guest thread needs while it executes: the registers, and the engine's pointers that translated code reaches
+// through its state pointer (rbp = &cpu.x[16]). linux::Task begins with one of these.
+#pragma once
+#include "guest/aarch64/registers.h"
+
+namespace grus::run {
+
+// One entry of the per-thread table that resolves indirect branches inline. `key` is the guest pc with the FP context in
+// bit 0 (pcs are multiples of 4); an unused entry has key 1 | 2.
+struct LookupEntry {
+  u64 key;
+  u64 host;
+};
+inline constexpr unsigned kLookupBits = 12;
+inline constexpr u64 kLookupEmpty = 3;
+
+// Addresses of the runtime's entry points, called through [rbp + offset]: cached code holds no absolute address.
+struct RuntimeEntries {
+  u64 exit_exception;   // leave translated code; cpu.exception tells why
+  u64 exit_lookup;      // leave; cpu.pc is where to go on
+  u64 exit_direct;      // leave through an unresolved direct exit: rax = guest pc, rcx = address of its slot
+  u64 exit_indirect;    // inline lookup missed: rax = guest pc
+  u64 call_semantics;   // execute one instruction by its semantics: eax = word, [cpu.pc] set; returns behind the call
+  u64 return_miss;      // RET that did not match its prediction: rax = guest pc
+};
+
+struct ThreadState {
+  a64::CpuState cpu;
+
+  RuntimeEntries runtime;
+  LookupEntry* lookup;
+
+  u64 engine_sp;     // host stack pointer of run::execute while translated code runs
+  u64 return_sp;     // the return-prediction stack's pointer while C++ runs
+  u64 return_base;   // its highest usable address; guard pages lie beyond both ends
+  u64 return_limit;
+
+  // Set by the host's signal handler, cleared by the loop that delivers: translated code is left at the next boundary.
+  volatile u32 interrupt;
+  // After rt_sigreturn and the like the pc may lie inside a block: interpret up to the next known entry instead of
+  // translating from a pc that nobody will come to again.
+  bool resume_by_interpretation;
+  // Single-stepping (EFLAGS.TF) towards a boundary.
+  bool stepping;
+};
+
+inline constexpr i32 kStateBias = offsetof(a64::CpuState, x) + 16 * 8;
+
+}  // namespace grus::run
