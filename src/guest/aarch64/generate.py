@@ -200,7 +200,8 @@ def main():
     h.append("struct RowInfo {\n  const char* name;\n  const char* assembly;\n  u32 mask, value;\n  Feature feature;\n"
              "  Flow flow;\n  bool reads_nzcv, writes_nzcv, loads, stores;\n};\n")
     h.append("Op decode(u32 word);\nextern const RowInfo kRows[];\nconst char* feature_name(Feature);\n")
-    h.append("using Semantics = void (*)(CpuState&, Insn);\nextern const Semantics kSemantics[];\n")
+    h.append("using Semantics = void (*)(CpuState&, Insn);\nextern const Semantics kSemantics[];\n"
+             "// The table file of each row.\nextern const char* const kRowFamily[];\n")
     h.append("namespace semantics {")
     h += [f"void {r.name}(CpuState& cpu, Insn i);" for r in rows]
     h.append("}  // namespace semantics\n\n}  // namespace grus::a64")
@@ -219,6 +220,8 @@ def main():
         t.append(f"    {{\"{r.name}\", \"{asm}\", {r.mask:#010x}, {r.value:#010x}, Feature::{r.feature or 'Base'}, "
                  f"Flow::{FLOWS[r.flow]}, {b('r' in r.nzcv)}, {b('w' in r.nzcv)}, {b(r.mem in ('load', 'both'))}, "
                  f"{b(r.mem in ('store', 'both'))}}},")
+    t.append("};\n\nconst char* const kRowFamily[] = {\n    \"\",")
+    t += [f"    \"{r.family}\"," for r in rows]
     t.append("};\n\nconst char* feature_name(Feature f) {\n  static const char* const names[] = {\"Base\", "
              + ", ".join(f'"{f}"' for f in feats) + "};\n  return names[static_cast<unsigned>(f)];\n}\n")
     t.append("\n}  // namespace grus::a64")
