@@ -88,7 +88,7 @@ def read_tables(directory):
             line = line.split("#!")[0].rstrip()
             if not line or line.lstrip().startswith("//"):
                 continue
-            parts = [p.strip() for p in line.split("|")]
+            parts = [p.strip() for p in line.split("|", 3)]
             where = f"{path.name}:{n}"
             if len(parts) not in (3, 4):
                 sys.exit(f"{where}: want 'name | bits | assembly | attributes'")
