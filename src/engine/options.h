@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// What the command line and the environment asked of the engine. Read-only once the guest runs.
+#pragma once
+#include "base/types.h"
+
+namespace grus {
+
+struct EngineOptions {
+  const char* prefix = nullptr;  // -L, QEMU_LD_PREFIX: where the guest's interpreter is looked for first
+  const char* dump = nullptr;    // --dump=what[,what][:begin-end], GRUS_DUMP
+  bool strace = false;           // --strace, GRUS_STRACE
+  bool stats = false;            // --stats, GRUS_STATS
+  bool interpret = false;        // --interpret, GRUS_INTERPRET: semantics only
+  bool secure = false;           // AT_SECURE: all of the above were ignored
+};
+
+// Zero-initialised until main has run.
+const EngineOptions& engine_options();
+
+}  // namespace grus
