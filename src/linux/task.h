@@ -47,11 +47,14 @@ struct Fs {  // CLONE_FS: the host thread's cwd, root and umask are the guest's;
   volatile u32 refs;
 };
 
+struct SeccompFilter;  // linux/seccomp.h
+
 struct Process {  // CLONE_THREAD: the thread group
   volatile u32 refs;
   Lock lock;
   volatile u32 live_threads;
   u64 personality;
+  const SeccompFilter* volatile seccomp_sync;  // a chain that SECCOMP_FILTER_FLAG_TSYNC wants every thread to adopt
 };
 
 struct alignas(16) HostSigset {
@@ -89,6 +92,10 @@ struct Task {
   void* host_altstack;  // kAltStackSize, aligned to its size; the Task pointer is at its base
   u64 syscall_pc;       // pc of the SVC being executed, to restart it
   u64 syscall_x0;       // original x0
+
+  const SeccompFilter* seccomp;  // newest filter of the chain; immutable, so a new thread copies the pointer
+  u8 seccomp_mode;               // SECCOMP_MODE_*: inherited by threads and processes
+  bool tagged_addresses;         // PR_TAGGED_ADDR_ENABLE: inherited by threads and processes, cleared by exec
 };
 
 // The host's handlers run on an alternate stack that is aligned to its size and holds the Task pointer at its base: no
