@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: MIT
-// A futex lock that knows its owner. Engine locks are short; they are held with guest signals only marked pending (a host
-// handler never takes one). All engine locks are taken in a fixed order around fork, so that the child finds them free.
-// The owner's tid is kept so that a parent resumed after its vfork child was killed inside the engine can repair.
+// A futex lock that knows its owner. Engine locks are short; they are held with guest signals only marked
+// pending (a host handler never takes one). All engine locks are taken in a fixed order around fork, so that
+// the child finds them free. The owner's tid is kept so that a parent resumed after its vfork child was
+// killed inside the engine can repair.
+//
+// The tid comes from the thread's block at %fs:0 (the engine has no libc, so fs is its own): no system call
+// per lock.
 #pragma once
 #include "base/types.h"
 
 namespace grus {
+
+// What the host's fs base points to in every engine thread.
+struct HostThreadBlock {
+  u32 tid;
+  u32 unused;
+};
+// Makes `block` the calling thread's (arch_prctl); threads made later get theirs by CLONE_SETTLS. Until the
+// first call the process is single threaded and locks are owned by "1".
+void set_host_thread_block(HostThreadBlock* block);
 
 class Lock {
  public:
@@ -31,5 +44,9 @@ class LockGuard {
  private:
   Lock& lock_;
 };
+
+// Long-lived locks that a vfork child may hold when it is killed. At most 64; call once per lock, at start.
+void register_lock(Lock& lock);
+void release_locks_of_dead_thread(u32 tid);
 
 }  // namespace grus

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The engine's own memory. Everything is mapped inside the engine arena (docs/address-map.md), never from brk and never
-// where a guest would look for room first.
+// The engine's own memory. Everything is mapped inside the engine arena (docs/address-map.md), never from brk
+// and never where a guest would look for room first.
 //
-// `map_engine_pages` is for big things (stacks, windows, tables): page granular, lazily backed, zeroed, returned with
-// `unmap_engine_pages`. `engine_new`/`engine_delete` are for small kernel-shaped objects: size classes under one spin
-// lock that is taken around fork. Nothing here is called while translated code runs a hot path.
+// `map_engine_pages` is for big things (stacks, windows, tables): page granular, lazily backed, zeroed,
+// returned with `unmap_engine_pages`. `engine_new`/`engine_delete` are for small kernel-shaped objects: size
+// classes under one spin lock that is taken around fork. Nothing here is called while translated code runs a
+// hot path.
 #pragma once
 #include <new>
 
@@ -14,7 +15,8 @@ namespace grus {
 
 enum class PageUse : u8 { Data, Code };  // Code is mapped read-write-execute
 
-// nullptr when the host has no memory. Guard pages are the caller's business (host mprotect).
+// nullptr when the host has no memory. Aligned to 64 KiB, with an unmapped gap of at least as much below (it
+// serves as the guard of a stack); other guard pages are the caller's business (host mprotect).
 void* map_engine_pages(size_t bytes, PageUse use = PageUse::Data);
 void unmap_engine_pages(void* p, size_t bytes);
 // True when [a, a+n) touches memory that belongs to the engine: its image, arena, windows.
@@ -27,6 +29,10 @@ void for_each_engine_range(void (*f)(void*, u64, u64), void* context);
 
 void* engine_alloc(size_t bytes);  // zeroed; dies with a clear line when there is no memory
 void engine_free(void* p, size_t bytes);
+
+// The locks of this file, around fork.
+void lock_memory_for_fork();
+void unlock_memory_after_fork(bool in_child);
 
 template <typename T, typename... A>
 T* engine_new(A... args) {

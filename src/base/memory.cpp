@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// The engine arena is handed out by a moving address: MAP_FIXED_NOREPLACE finds occupied places, so there is
+// no free list and freeing is munmap. 1 TiB is some 500,000 threads before the address wraps around to what
+// was freed first. When the arena cannot be had (an address-space limit, a strange kernel), any address
+// serves.
+#include "base/memory.h"
+
+#include <linux/mman.h>
+
+#include "base/address_map.h"
+#include "base/host_syscall.h"
+#include "base/lock.h"
+#include "base/log.h"
+
+extern "C" [[gnu::visibility("hidden")]] char __ehdr_start[];
+extern "C" [[gnu::visibility("hidden")]] char _end[];
+
+namespace grus {
+namespace {
+
+constexpr u64 kAlign = 64 * 1024;
+constexpr int kErrorExists = -17;
+
+Lock g_pages_lock;  // arena address and range table
+u64 g_next = address_map::kEngineArena;
+
+struct Range {
+  u64 begin, end;
+};
+Range g_first_ranges[128];
+Range* g_ranges = g_first_ranges;  // sorted, disjoint
+size_t g_range_count, g_range_capacity = 128;
+
+i64 map(u64 at, u64 bytes, u64 prot, u64 flags) {
+  return host_syscall(__NR_mmap, at, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags,
+                      ~u64{0}, 0);
+}
+
+size_t first_range_ending_after(u64 a) {
+  size_t lo = 0, hi = g_range_count;
+  while (lo < hi) {
+    size_t mid = (lo + hi) / 2;
+    if (g_ranges[mid].end > a)
+      hi = mid;
+    else
+      lo = mid + 1;
+  }
+  return lo;
+}
+
+void insert_range_at(size_t i, Range r) {
+  if (g_range_count == g_range_capacity) {
+    size_t bytes = g_range_capacity * 2 * sizeof(Range);
+    i64 p = map(0, bytes, PROT_READ | PROT_WRITE, 0);
+    if (is_error(p)) fatal(1, "out of memory");
+    Range* bigger = reinterpret_cast<Range*>(p);
+    __builtin_memcpy(bigger, g_ranges, g_range_count * sizeof(Range));
+    g_ranges = bigger;  // the smaller table stays: at most as much again in total
+    g_range_capacity *= 2;
+  }
+  __builtin_memmove(g_ranges + i + 1, g_ranges + i, (g_range_count - i) * sizeof(Range));
+  g_ranges[i] = r;
+  g_range_count++;
+}
+
+void release_locked(u64 a, u64 n) {
+  u64 end = a + n;
+  for (size_t i = first_range_ending_after(a); i < g_range_count && g_ranges[i].begin < end;) {
+    Range r = g_ranges[i];
+    bool left = r.begin<a, right = r.end> end;
+    if (left && right) {
+      g_ranges[i].end = a;
+      insert_range_at(i + 1, {end, r.end});
+      return;
+    }
+    if (left) {
+      g_ranges[i++].end = a;
+    } else if (right) {
+      g_ranges[i].begin = end;
+      return;
+    } else {
+      __builtin_memmove(g_ranges + i, g_ranges + i + 1, (g_range_count - i - 1) * sizeof(Range));
+      g_range_count--;
+    }
+  }
+}
+
+void claim_locked(u64 a, u64 n) {
+  release_locked(a, n);
+  insert_range_at(first_range_ending_after(a), {a, a + n});
+}
+
+void know_fixed_ranges() {
+  if (g_range_count) return;
+  u64 image = page_down(ptr(__ehdr_start));
+  claim_locked(image, page_up(ptr(_end)) - image);
+  claim_locked(address_map::kEngineArena, address_map::kEngineArenaSize);
+}
+
+}  // namespace
+
+void* map_engine_pages(size_t bytes, PageUse use) {
+  bytes = page_up(bytes);
+  u64 prot = PROT_READ | PROT_WRITE | (use == PageUse::Code ? PROT_EXEC : 0);
+  u64 step = (bytes + kAlign - 1) / kAlign * kAlign + kAlign;  // with the gap
+  constexpr u64 kArenaEnd = address_map::kEngineArena + address_map::kEngineArenaSize;
+  LockGuard guard(g_pages_lock);
+  know_fixed_ranges();
+  for (int attempts = 0; attempts < 4096; attempts++) {
+    if (g_next + step > kArenaEnd) g_next = address_map::kEngineArena;
+    u64 at = g_next + kAlign;
+    g_next += step;
+    i64 p = map(at, bytes, prot, MAP_FIXED_NOREPLACE);
+    if (static_cast<u64>(p) == at) return reinterpret_cast<void*>(p);
+    if (!is_error(p)) {  // kernels before 4.17 take the flag for a hint
+      host_syscall(__NR_munmap, static_cast<u64>(p), bytes);
+    } else if (p != kErrorExists) {
+      break;
+    }
+  }
+  // Anywhere: map more, then cut to the alignment. The gap below stays mapped but inaccessible.
+  i64 p = map(0, bytes + 2 * kAlign, PROT_NONE, 0);
+  if (is_error(p)) return nullptr;
+  u64 base = static_cast<u64>(p);
+  u64 at = (base + 2 * kAlign - 1) / kAlign * kAlign;
+  if (is_error(host_syscall(__NR_mprotect, at, bytes, prot))) {
+    host_syscall(__NR_munmap, base, bytes + 2 * kAlign);
+    return nullptr;
+  }
+  host_syscall(__NR_munmap, at + bytes, base + 2 * kAlign - at);
+  claim_locked(base, at + bytes - base);
+  return reinterpret_cast<void*>(at);
+}
+
+void unmap_engine_pages(void* p, size_t bytes) {
+  bytes = page_up(bytes);
+  u64 a = ptr(p);
+  if (a - address_map::kEngineArena >= address_map::kEngineArenaSize) release_engine_range(a, bytes);
+  host_syscall(__NR_munmap, a, bytes);
+}
+
+bool is_engine_memory(u64 a, u64 n) {
+  LockGuard guard(g_pages_lock);
+  know_fixed_ranges();
+  size_t i = first_range_ending_after(a);
+  if (n == 0 || i == g_range_count) return false;
+  return g_ranges[i].begin <= a || g_ranges[i].begin - a < n;
+}
+
+void claim_engine_range(u64 a, u64 n) {
+  LockGuard guard(g_pages_lock);
+  know_fixed_ranges();
+  claim_locked(a, n);
+}
+
+void release_engine_range(u64 a, u64 n) {
+  LockGuard guard(g_pages_lock);
+  know_fixed_ranges();
+  release_locked(a, n);
+}
+
+void for_each_engine_range(void (*f)(void*, u64, u64), void* context) {
+  LockGuard guard(g_pages_lock);
+  know_fixed_ranges();
+  for (size_t i = 0; i < g_range_count; i++) f(context, g_ranges[i].begin, g_ranges[i].end);
+}
+
+// --- small objects
+// ---------------------------------------------------------------------------------------------------
+namespace {
+
+Lock g_objects_lock;
+constexpr unsigned kSmallestShift = 5, kClasses = 10;  // 32 bytes to 16 KiB
+struct Free {
+  Free* next;
+};
+Free* g_free[kClasses];
+// The first chunk is part of the image: a short program never maps another.
+alignas(64) u8 g_first_chunk[48 * 1024];
+u8* g_chunk = g_first_chunk;
+u8* g_chunk_end = g_first_chunk + sizeof g_first_chunk;
+
+unsigned class_of(size_t bytes) {
+  unsigned c = 0;
+  while ((size_t{1} << (c + kSmallestShift)) < bytes) c++;
+  return c;
+}
+
+}  // namespace
+
+void* engine_alloc(size_t bytes) {
+  unsigned c = class_of(bytes);
+  if (c >= kClasses) {
+    void* p = map_engine_pages(bytes);
+    if (!p) fatal(1, "out of memory");
+    return p;
+  }
+  size_t size = size_t{1} << (c + kSmallestShift);
+  LockGuard guard(g_objects_lock);
+  if (Free* p = g_free[c]) {
+    g_free[c] = p->next;
+    __builtin_memset(static_cast<void*>(p), 0, size);
+    return p;
+  }
+  u8* at = reinterpret_cast<u8*>((ptr(g_chunk) + 63) & ~u64{63});
+  if (at + size > g_chunk_end) {
+    at = static_cast<u8*>(map_engine_pages(256 * 1024));
+    if (!at) fatal(1, "out of memory");
+    g_chunk_end = at + 256 * 1024;
+  }
+  g_chunk = at + size;
+  return at;
+}
+
+void engine_free(void* p, size_t bytes) {
+  if (!p) return;
+  unsigned c = class_of(bytes);
+  if (c >= kClasses) return unmap_engine_pages(p, bytes);
+  LockGuard guard(g_objects_lock);
+  Free* f = static_cast<Free*>(p);
+  f->next = g_free[c];
+  g_free[c] = f;
+}
+
+void lock_memory_for_fork() {
+  g_objects_lock.acquire();
+  g_pages_lock.acquire();
+}
+
+void unlock_memory_after_fork(bool in_child) {
+  if (in_child) {  // the owner was the parent's thread, and nobody waits here
+    g_pages_lock.reset();
+    g_objects_lock.reset();
+  } else {
+    g_pages_lock.release();
+    g_objects_lock.release();
+  }
+}
+
+}  // namespace grus
