@@ -6,7 +6,7 @@
 
 namespace grus::a64 {
 
-// `row` may end in '*'. With a predicate only those cases are left out; it sees the word and the state
+// `row` is a name, '?' any character, a final '*' any rest. With a predicate only those cases are left out; it sees the word and the state
 // before.
 struct DoNotTest {
   const char* row;

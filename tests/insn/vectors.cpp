@@ -122,7 +122,7 @@ std::string hex(const Vec& v) {
 
 void run_line(const std::string& line) {
   size_t open = line.find(" ["), close = line.find(']', open);
-  size_t colon = line.find(" : ", close), arrow = line.find("=>", colon);
+  size_t colon = line.find(" : "), arrow = line.find("=>", colon);
   ASSERT_TRUE(open != std::string::npos && close != std::string::npos && colon != std::string::npos &&
               arrow != std::string::npos)
       << "want: assembly [HEXWORD] : state => state";
