@@ -33,6 +33,9 @@ struct Sighand {  // CLONE_SIGHAND
   volatile u32 refs;
   Lock lock;
   GuestSigaction action[kSignals + 1];  // by signal number
+  // The signals whose action above is right. The others still have what exec inherited (default or ignored): only the
+  // host's table knows, and is asked when the guest first asks.
+  u64 known;
 };
 
 struct Files {  // CLONE_FILES
@@ -47,7 +50,7 @@ struct Fs {  // CLONE_FS: the host thread's cwd, root and umask are the guest's;
   volatile u32 refs;
 };
 
-struct SeccompFilter;  // linux/seccomp.h
+struct SeccompFilter;  // linux/seccomp_filter.h
 
 struct Process {  // CLONE_THREAD: the thread group
   volatile u32 refs;
@@ -76,8 +79,17 @@ struct Task {
 
   // The one signal the host handler has taken for us. From then until it is delivered the host blocks all signals, so
   // one place is enough.
-  volatile bool signal_taken;
+  volatile u32 signal_taken;
   alignas(16) u8 signal_info[128];  // siginfo_t: the layout is the same on both architectures
+
+  // SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGTRAP are never blocked on the host: the engine's own accesses to guest memory
+  // rely on them. When one is sent (not raised by an instruction) it waits here until the guest's mask lets it
+  // through. One place per signal is what Linux has for standard signals.
+  volatile u64 pending_faults;  // by signal bit
+  alignas(16) u8 pending_fault_info[5][128];
+  // What the last fault left for the frames (thread.fault_address and thread.fault_code of arch/arm64).
+  u64 fault_address;
+  u64 fault_esr;
 
   u64 altstack_sp, altstack_size;
   u32 altstack_flags;
@@ -86,7 +98,10 @@ struct Task {
   u64 robust_list;
   u64 robust_list_size;
 
-  Task* vfork_parent;   // non-null while this task runs in its parent's memory
+  HostThreadBlock host_block;  // the host's fs base
+  Task* vfork_parent;          // non-null while this task runs in its parent's memory and the parent waits for it
+  bool borrows_memory;         // a process that shares its memory with others (CLONE_VM without CLONE_THREAD)
+  bool clears_handlers;        // CLONE_CLEAR_SIGHAND: the host's table has lost our handlers
   void* engine_stack;   // host stack of this thread's C++ and its size
   size_t engine_stack_size;
   void* host_altstack;  // kAltStackSize, aligned to its size; the Task pointer is at its base
@@ -116,6 +131,26 @@ i64 blocking_syscall(Task& task, i64 n, u64 a = 0, u64 b = 0, u64 c = 0, u64 d =
 
 // Executes the guest's system call in task.thread.cpu (x8, x0-x5) and stores the result (linux/dispatch.cpp).
 void handle_syscall(Task& task);
+
+// --- life of tasks (linux/task.cpp) ---------------------------------------------------------------------------------
+
+// A task with its stacks and everything run/ needs, without kernel objects, all zero; nullptr: no memory.
+Task* new_task();
+void free_task(Task* task);
+// The same with new, empty kernel objects: what the start of a program fills.
+Task* new_initial_task();
+// Makes the calling (only) thread `task`: host thread block, alternate stack, handlers, the inherited signal mask; goes on
+// on the task's own stack, with run_task. The host's stack is the guest's from then on.
+[[noreturn]] void start_initial_task(Task& task);
+// References of `task` to its objects; copies those whose clone flag is missing.
+void share_objects(Task& task, const Task& parent, u64 clone_flags);
+void drop_objects(Task& task);
+
+// --- exec -------------------------------------------------------------------------------------------------------------
+
+// The host's mask and ignored signals as the guest sees them, because exec inherits them; and back when exec failed.
+void signals_before_exec(Task& task);
+void signals_after_failed_exec(Task& task);
 
 // The loop of every guest thread: run, handle, deliver; never returns (linux/task_loop.cpp).
 [[noreturn]] void run_task(Task& task);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How system call handlers read and write the guest's structures: the kernel's get_user and put_user, with EFAULT as result.
-// Whatever the host kernel itself reads or writes is passed to it as it is (identity mapping) and does not come here.
+// How system call handlers read and write the guest's structures: the kernel's get_user and put_user, with
+// EFAULT as result. Whatever the host kernel itself reads or writes is passed to it as it is (identity
+// mapping) and does not come here.
 #pragma once
 #include <asm/errno.h>
 

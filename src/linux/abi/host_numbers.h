@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Host system call numbers that the build machine's headers may be too old for. From 424 on they are common to all
-// architectures (scripts/syscall.tbl).
+// Host system call numbers that the build machine's headers may be too old for. From 424 on they are common
+// to all architectures (scripts/syscall.tbl).
 #pragma once
 #include <asm/unistd_64.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Open flags: arm64 (arch/arm64/include/uapi/asm/fcntl.h) numbers four of them differently than asm-generic, which x86
-// uses: its O_DIRECTORY is x86's O_DIRECT. All others, and every fcntl command, are the same.
+// Open flags: arm64 (arch/arm64/include/uapi/asm/fcntl.h) numbers four of them differently than asm-generic,
+// which x86 uses: its O_DIRECTORY is x86's O_DIRECT. All others, and every fcntl command, are the same.
 #pragma once
 #include "base/types.h"
 
@@ -11,7 +11,8 @@ inline constexpr u64 kGuestODirectory = 040000, kGuestONofollow = 0100000, kGues
 inline constexpr u64 kHostODirect = 040000, kHostOLargefile = 0100000, kHostODirectory = 0200000,
                      kHostONofollow = 0400000;
 
-// The difference is that two pairs of bits change places, so one function serves both directions. Unknown bits stay.
+// The difference is that two pairs of bits change places, so one function serves both directions. Unknown
+// bits stay.
 constexpr u64 swap_open_flags(u64 flags) {
   constexpr u64 low = 3u << 14, high = 3u << 16;
   return (flags & ~(low | high)) | (flags & low) << 2 | (flags & high) >> 2;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// struct semid64_ds: x86 keeps a spare word behind each time (arch/x86/include/uapi/asm/sembuf.h), arm64 has the
-// asm-generic layout. msqid64_ds, shmid64_ds and ipc64_perm are the same on both.
+// struct semid64_ds: x86 keeps a spare word behind each time (arch/x86/include/uapi/asm/sembuf.h), arm64 has
+// the asm-generic layout. msqid64_ds, shmid64_ds and ipc64_perm are the same on both.
 #pragma once
 #include <linux/sem.h>
 

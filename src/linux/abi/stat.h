@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// struct stat: arm64 has the asm-generic layout (include/uapi/asm-generic/stat.h), x86-64 its own older one. statx and
-// statfs are the same on both.
+// struct stat: arm64 has the asm-generic layout (include/uapi/asm-generic/stat.h), x86-64 its own older one.
+// statx and statfs are the same on both.
 #pragma once
 #include <asm/stat.h>
 
@@ -23,9 +23,9 @@ struct GuestStat {
   u64 ctime_nsec;
   u32 unused[2];
 };
-static_assert(sizeof(GuestStat) == 128 && offsetof(GuestStat, mode) == 16 && offsetof(GuestStat, rdev) == 32 &&
-              offsetof(GuestStat, blksize) == 56 && offsetof(GuestStat, blocks) == 64 &&
-              offsetof(GuestStat, ctime_nsec) == 112);
+static_assert(sizeof(GuestStat) == 128 && offsetof(GuestStat, mode) == 16 &&
+              offsetof(GuestStat, rdev) == 32 && offsetof(GuestStat, blksize) == 56 &&
+              offsetof(GuestStat, blocks) == 64 && offsetof(GuestStat, ctime_nsec) == 112);
 static_assert(sizeof(struct ::stat) == 144);
 
 inline GuestStat to_guest_stat(const struct ::stat& h) {

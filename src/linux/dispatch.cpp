@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// From a guest's SVC to the host's kernel: the table made of syscalls.def and the path every system call
+// takes.
+//
+// Order as in the kernel: seccomp sees the original number and arguments, then the number is looked up. What
+// is common to many calls is done here from the argument letters, so that no handler can forget it: tags of
+// pointers go, the engine's descriptors do not exist. Deliberately not here: ptrace stops, audit.
+#include <asm/errno.h>
+
+#include "base/host_syscall.h"
+#include "linux/abi/host_numbers.h"
+#include "linux/handlers.h"
+#include "linux/identity.h"
+#include "linux/seccomp_filter.h"
+#include "linux/strace.h"
+
+namespace grus::linux {
+namespace {
+
+enum class Action : u8 { Missing, Pass, Block, Handle, Refuse, Twice };
+
+struct Row {
+  SyscallHandler handler = nullptr;
+  i16 host = -1;
+  i16 error = 0;
+  Action action = Action::Missing;
+  u8 pointers = 0;     // bit n: argument n is a pointer
+  u8 descriptors = 0;  // bit n: argument n is a descriptor
+};
+
+constexpr u8 letters(const char* arguments, const char* wanted) {
+  u8 mask = 0;
+  for (unsigned i = 0; arguments[i]; i++)
+    for (const char* w = wanted; *w; w++)
+      if (arguments[i] == *w) mask |= static_cast<u8>(1u << i);
+  return mask;
+}
+constexpr u8 pointer_letters(const char* arguments) { return letters(arguments, "swtpP"); }
+constexpr u8 descriptor_letters(const char* arguments) { return letters(arguments, "da"); }
+
+struct Table {
+  Row row[kNewestSyscall + 1];
+
+  constexpr void set(unsigned number, Row r) {
+    if (row[number].action != Action::Missing) r.action = Action::Twice;
+    row[number] = r;
+  }
+  constexpr bool complete() const {
+    for (const Row& r : row)
+      if (r.action == Action::Missing || r.action == Action::Twice) return false;
+    return true;
+  }
+};
+
+constexpr Table make_table() {
+  Table t;
+#define ROW(number, handler, host, error, action, arguments)                          \
+  t.set(number, Row{handler, host, error, Action::action, pointer_letters(arguments), \
+                    descriptor_letters(arguments)});
+#define PASS(number, name, arguments) ROW(number, nullptr, __NR_##name, 0, Pass, arguments)
+#define BLOCK(number, name, arguments) ROW(number, nullptr, __NR_##name, 0, Block, arguments)
+#define HANDLE(number, name, arguments) ROW(number, sys_##name, -1, 0, Handle, arguments)
+#define REFUSE(number, name, error, arguments) ROW(number, nullptr, -1, error, Refuse, arguments)
+#define HOLE(first, last) \
+  for (unsigned i = first; i <= last; i++) t.set(i, Row{nullptr, -1, ENOSYS, Action::Refuse, 0, 0});
+#include "linux/syscalls.def"
+#undef PASS
+#undef BLOCK
+#undef HANDLE
+#undef REFUSE
+#undef HOLE
+#undef ROW
+  return t;
+}
+
+constexpr Table kTable = make_table();
+static_assert(kTable.complete(), "every number has exactly one line in syscalls.def");
+
+bool names_hidden_fd(const Task& task, const Row& row, const u64 (&a)[6]) {
+  for (unsigned mask = row.descriptors; mask; mask &= mask - 1)
+    if (is_hidden_fd(task, static_cast<int>(a[__builtin_ctz(mask)]))) return true;
+  return false;
+}
+
+i64 invoke(Task& task, const Row& row, u64 (&a)[6]) {
+  if (row.descriptors && names_hidden_fd(task, row, a)) return -EBADF;
+  if (task.tagged_addresses)
+    for (unsigned mask = row.pointers; mask; mask &= mask - 1) {
+      u64& p = a[__builtin_ctz(mask)];
+      p = GuestAddr(p).untagged().v;
+    }
+  switch (row.action) {
+    case Action::Pass:
+      return host_syscall(row.host, a[0], a[1], a[2], a[3], a[4], a[5]);
+    case Action::Block:
+      return blocking_syscall(task, row.host, a[0], a[1], a[2], a[3], a[4], a[5]);
+    case Action::Handle:
+      return row.handler(task, a);
+    default:
+      return -row.error;
+  }
+}
+
+}  // namespace
+
+void handle_syscall(Task& task) {
+  a64::CpuState& cpu = task.thread.cpu;
+  // el0_svc: `scno` is an int, compared unsigned.
+  const u32 number = static_cast<u32>(cpu.x[8]);
+  u64 a[6] = {cpu.x[0], cpu.x[1], cpu.x[2], cpu.x[3], cpu.x[4], cpu.x[5]};
+  task.syscall_pc = cpu.pc - 4;
+  task.syscall_x0 = a[0];
+
+  i64 result = -ENOSYS;
+  bool allowed = true;
+  if (seccomp_active(task)) [[unlikely]] {
+    allowed = seccomp_allows(task, number, a, &result);
+    if (!allowed && result == kNoResult) {
+      task.syscall_pc = 0;
+      return;
+    }
+  }
+  if (strace_enabled) [[unlikely]] {
+    StraceLine line;
+    strace_begin(line, task, number, a);
+    if (allowed && number <= kNewestSyscall) result = invoke(task, kTable.row[number], a);
+    strace_end(line, result);
+  } else if (allowed && number <= kNewestSyscall) {
+    result = invoke(task, kTable.row[number], a);
+  }
+
+  if (result == kNoResult) {
+    task.syscall_pc = 0;
+  } else if (result == kRestartSyscall) {
+    cpu.pc = task.syscall_pc;
+  } else {
+    cpu.x[0] = static_cast<u64>(result);
+    task.syscall_pc = 0;
+  }
+}
+
+}  // namespace grus::linux
