@@ -94,17 +94,15 @@ struct Task {
   u64 altstack_sp, altstack_size;
   u32 altstack_flags;
 
-  u64 clear_child_tid, set_child_tid;
-  u64 robust_list;
-  u64 robust_list_size;
+  u64 clear_child_tid;  // for PR_GET_TID_ADDRESS; the host kernel has this address and the robust list's itself
 
   HostThreadBlock host_block;  // the host's fs base
   Task* vfork_parent;          // non-null while this task runs in its parent's memory and the parent waits for it
   bool borrows_memory;         // a process that shares its memory with others (CLONE_VM without CLONE_THREAD)
   bool clears_handlers;        // CLONE_CLEAR_SIGHAND: the host's table has lost our handlers
-  void* engine_stack;   // host stack of this thread's C++ and its size
+  void* engine_stack;          // host stack of this thread's C++: its lowest address and size; the Task lies above
   size_t engine_stack_size;
-  void* host_altstack;  // kAltStackSize, aligned to its size; the Task pointer is at its base
+  void* host_altstack;  // kHostAltStackSize, aligned to its size; the Task pointer is at its base
   u64 syscall_pc;       // pc of the SVC being executed, to restart it
   u64 syscall_x0;       // original x0
 

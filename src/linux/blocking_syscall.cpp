@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// The window of blocking_syscall.h, and the temporary masks of the calls that have one.
+#include "linux/blocking_syscall.h"
+
+#include <asm/errno.h>
+#include <asm/unistd_64.h>
+
+#include "linux/user_memory.h"
+
+// rdi flag, rsi number, rdx arguments. The kernel keeps every register but rax, rcx and r11, so that a
+// restarted `syscall` finds its arguments.
+asm(R"(
+  .text
+  .globl grus_windowed_syscall
+  .hidden grus_windowed_syscall
+  .type grus_windowed_syscall, @function
+grus_windowed_syscall:
+  mov %rdi, %rcx
+  mov %rsi, %rax
+  mov %rdx, %r11
+  mov 0(%r11), %rdi
+  mov 8(%r11), %rsi
+  mov 16(%r11), %rdx
+  mov 24(%r11), %r10
+  mov 32(%r11), %r8
+  mov 40(%r11), %r9
+  .globl grus_window_begin
+  .hidden grus_window_begin
+grus_window_begin:
+  cmpl $0, (%rcx)
+  jne grus_window_abandon
+  syscall
+  .globl grus_window_end
+  .hidden grus_window_end
+grus_window_end:
+  ret
+  .globl grus_window_abandon
+  .hidden grus_window_abandon
+grus_window_abandon:
+  mov $-512, %rax
+  ret
+  .size grus_windowed_syscall, . - grus_windowed_syscall
+)");
+static_assert(grus::linux::kRestartSyscall == -512);
+
+extern "C" {
+[[gnu::visibility("hidden")]] extern const char grus_window_begin[], grus_window_end[], grus_window_abandon[];
+}
+
+namespace grus::linux {
+
+bool leave_syscall_window(u64* rip) {
+  if (*rip < reinterpret_cast<u64>(grus_window_begin) || *rip >= reinterpret_cast<u64>(grus_window_end))
+    return false;
+  *rip = reinterpret_cast<u64>(grus_window_abandon);
+  return true;
+}
+
+// The guest's signal mask argument of the calls that set one for their duration: address, 0 when there is
+// none.
+static u64 temporary_mask_address(i64 n, const u64 (&args)[6]) {
+  switch (n) {
+    case __NR_rt_sigsuspend:
+      return args[0];
+    case __NR_ppoll:
+      return args[3];
+    case __NR_epoll_pwait:
+    case __NR_epoll_pwait2:
+      return args[4];
+    case __NR_pselect6:
+    case __NR_io_pgetevents: {  // a pointer to {mask, size}
+      u64 address = 0;
+      return args[5] && get_user(&address, args[5]) == 0 ? address : 0;
+    }
+    default:
+      return 0;
+  }
+}
+
+i64 blocking_syscall(Task& task, i64 n, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
+  const u64 args[6] = {a, b, c, d, e, f};
+  i64 result = grus_windowed_syscall(&task.thread.interrupt, n, args);
+  if (__builtin_expect(result == -EINTR, 0) && task.signal_taken) {
+    // The signal came under the call's own mask: its handler runs with that mask (and its own), and the frame
+    // restores the one before (saved_sigmask and set_user_sigmask in kernel/signal.c).
+    u64 mask;
+    u64 address = temporary_mask_address(n, args);
+    if (address && get_user(&mask, address) == 0) {
+      constexpr u64 kKillAndStop = u64{1} << 8 | u64{1} << 18;
+      task.restore_blocked = task.blocked;
+      task.has_restore_blocked = true;
+      task.blocked = mask & ~kKillAndStop;
+    }
+  }
+  return result;
+}
+
+}  // namespace grus::linux

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+// The guest's signal state: dispositions, masks, delivery, and the system calls about them. Follows
+// kernel/signal.c.
+//
+// Default and ignored dispositions are the host's own, so stopping, continuing, dying with the right status,
+// SIGCHLD bookkeeping and permissions are the kernel's work. Emulated here: frames, the guest's alternate
+// stack, and the five fault signals, which the host never blocks (task.h). Not exact: a fault signal sent to
+// a whole process while the receiving thread blocks it waits for that thread alone.
+#include "linux/signal.h"
+
+#include <asm/errno.h>
+#include <asm/siginfo.h>
+#include <asm/signal.h>
+
+#include "base/host_syscall.h"
+#include "linux/blocking_syscall.h"
+#include "linux/handlers.h"
+#include "linux/user_memory.h"
+#include "run/execute.h"
+
+namespace grus::linux {
+namespace {
+
+// What the kernel keeps of sa_flags (UAPI_SA_FLAGS, include/linux/signal_types.h).
+constexpr u64 kKnownSaFlags = kSaNocldstop | kSaNocldwait | kSaSiginfo | kSaExposeTagbits | kSaRestorer |
+                              kSaOnstack | kSaRestart | kSaNodefer | kSaResethand;
+
+constexpr int kSiKernel = 0x80;  // sent by the kernel from somewhere (include/uapi/asm-generic/siginfo.h)
+
+bool is_handler(u64 handler) { return handler != kSigDfl && handler != kSigIgn; }
+
+bool ignored_by_default(int sig) {
+  return sig == kSigchld || sig == kSigcont || sig == kSigurg || sig == kSigwinch;
+}
+
+// The action to run now; SA_RESETHAND takes it out of the table.
+GuestSigaction take_action(Task& task, int sig) {
+  LockGuard guard(task.sighand->lock);
+  GuestSigaction& entry = task.sighand->action[sig];
+  GuestSigaction action = entry;
+  if (is_handler(action.handler) && (action.flags & kSaResethand)) entry.handler = kSigDfl;
+  return action;
+}
+
+void run_handler(Task& task, const GuestSigaction& action, const SignalInfo& info) {
+  int sig = info.signo;
+  u64 saved = task.has_restore_blocked ? task.restore_blocked : task.blocked;
+  if (!push_signal_frame(task, action, info, saved)) {
+    // force_sigsegv: a SIGSEGV that cannot get its frame is fatal.
+    if (sig == kSigsegv) {
+      LockGuard guard(task.sighand->lock);
+      task.sighand->action[sig].handler = kSigDfl;
+    }
+    force_signal(task, kSigsegv, kSiKernel, 0);
+    return;
+  }
+  task.has_restore_blocked = false;
+  task.blocked |= action.mask;
+  if (!(action.flags & kSaNodefer)) task.blocked |= signal_bit(sig);
+  task.blocked &= ~kUnblockable;
+}
+
+void deliver_one(Task& task, const SignalInfo& info) {
+  GuestSigaction action = take_action(task, info.signo);
+  if (is_handler(action.handler)) {
+    run_handler(task, action, info);
+  } else {
+    // The action changed after the host's handler had taken the signal, or it is a fault signal, which it
+    // always takes.
+    if (action.handler == kSigDfl && !ignored_by_default(info.signo)) default_action(task, info);
+    if (task.has_restore_blocked) {
+      task.blocked = task.restore_blocked;
+      task.has_restore_blocked = false;
+    }
+  }
+}
+
+}  // namespace
+
+void default_action(Task& task, const SignalInfo& info) {
+  // The host's default action with the signal's own siginfo, so that status, core dump and job control are
+  // real. Faults are unblocked already; the others are while they are sent.
+  int sig = info.signo;
+  if (kFaultSignals & signal_bit(sig)) set_host_default(sig);
+  u64 only = ~signal_bit(sig), before = 0;
+  host_syscall(__NR_rt_sigprocmask, SIG_SETMASK, ptr(&only), ptr(&before), 8);
+  SignalInfo copy = info;
+  host_syscall(__NR_rt_tgsigqueueinfo, static_cast<u64>(host_syscall(__NR_getpid)),
+               static_cast<u64>(host_syscall(__NR_gettid)), static_cast<u64>(sig), ptr(&copy));
+  host_syscall(__NR_rt_sigprocmask, SIG_SETMASK, ptr(&before), 0, 8);
+  if (sig == kSigtstp || sig == kSigttin || sig == kSigttou) return;  // was stopped, now continued
+  // Still here: the init of a pid namespace does not get signals from inside of it; by force_sig it would
+  // die.
+  for (;;) host_syscall(__NR_exit_group, static_cast<u64>(128 + sig));
+}
+
+void force_signal(Task& task, int sig, int code, u64 addr) {
+  SignalInfo info{};
+  info.signo = sig;
+  info.code = code;
+  info.addr = addr;
+  bool fatal;
+  {
+    LockGuard guard(task.sighand->lock);
+    GuestSigaction& action = task.sighand->action[sig];
+    fatal = (task.blocked & signal_bit(sig)) || !is_handler(action.handler);
+    if (fatal) action.handler = kSigDfl;
+    // get_signal hides the tag unless asked to expose it; arch_untagged_si_addr excepts breakpoints.
+    if (!(action.flags & kSaExposeTagbits) && sig != kSigtrap && code != kSiKernel)
+      info.addr = GuestAddr(addr).untagged().v;
+  }
+  if (fatal) default_action(task, info);
+  deliver_one(task, info);
+  sync_host_mask(task);
+}
+
+void deliver_signals(Task& task) {
+  for (;;) {
+    // First the flag, then the look: what comes in between sets it again.
+    task.thread.interrupt = 0;
+    SignalInfo info;
+    u64 faults = task.pending_faults & ~task.blocked;
+    if (faults) {
+      int sig = __builtin_ctzll(faults) + 1;
+      __builtin_memcpy(&info, task.pending_fault_info[fault_slot(sig)], sizeof info);
+      __atomic_and_fetch(&task.pending_faults, ~signal_bit(sig), __ATOMIC_RELAXED);
+    } else if (task.signal_taken) {
+      __builtin_memcpy(&info, task.signal_info, sizeof info);
+      task.signal_taken = 0;
+    } else {
+      return;
+    }
+    deliver_one(task, info);
+    // Unblocks: the next pending signal comes right here and is stacked on top, as Linux stacks frames.
+    sync_host_mask(task);
+  }
+}
+
+void signals_before_exec(Task& task) {
+  // Ours and blocked faults: exec turns caught into default and keeps the mask.
+  for (u64 rest = kFaultSignals; rest; rest &= rest - 1) {
+    int sig = __builtin_ctzll(rest) + 1;
+    if (task.sighand->action[sig].handler != kSigIgn) continue;
+    HostSigaction ignore{kSigIgn, 0, 0, 0};
+    host_syscall(__NR_rt_sigaction, static_cast<u64>(sig), ptr(&ignore), 0, 8);
+  }
+  u64 faults = task.blocked & kFaultSignals;
+  if (faults) host_syscall(__NR_rt_sigprocmask, SIG_BLOCK, ptr(&faults), 0, 8);
+}
+
+void signals_after_failed_exec(Task& task) {
+  u64 faults = kFaultSignals;
+  bool ignored = false;
+  for (u64 rest = kFaultSignals; rest; rest &= rest - 1)
+    ignored |= task.sighand->action[__builtin_ctzll(rest) + 1].handler == kSigIgn;
+  if (ignored) install_fault_handlers(nullptr);
+  if (task.blocked & kFaultSignals) host_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, ptr(&faults), 0, 8);
+}
+
+// --- system calls
+// ----------------------------------------------------------------------------------------------------
+
+i64 sys_rt_sigaction(Task& task, const u64 (&a)[6]) {
+  int sig = static_cast<int>(a[0]);
+  if (a[3] != 8) return -EINVAL;
+  GuestSigaction act{};
+  if (a[1] && get_user(&act, a[1])) return -EFAULT;
+  if (sig < 1 || sig > static_cast<int>(kSignals) || (a[1] && (kUnblockable & signal_bit(sig))))
+    return -EINVAL;
+  act.flags &= kKnownSaFlags;
+  act.mask &= ~kUnblockable;
+
+  GuestSigaction old;
+  {
+    LockGuard guard(task.sighand->lock);
+    GuestSigaction& entry = task.sighand->action[sig];
+    bool known = task.sighand->known & signal_bit(sig);
+    HostSigaction host_old{};
+    if (kFaultSignals & signal_bit(sig)) {
+      if (a[1] && act.handler == kSigIgn)
+        __atomic_and_fetch(&task.pending_faults, ~signal_bit(sig), __ATOMIC_RELAXED);
+    } else if (a[1]) {
+      i64 error = set_host_action(sig, act, &host_old);
+      if (error) return error;
+    } else if (!known) {
+      host_syscall(__NR_rt_sigaction, static_cast<u64>(sig), 0, ptr(&host_old), 8);
+    }
+    if (!known) {
+      entry = {host_old.handler == kSigIgn ? kSigIgn : kSigDfl, 0, 0, 0};
+      task.sighand->known |= signal_bit(sig);
+    }
+    old = entry;
+    if (a[1]) entry = act;
+  }
+  return a[2] ? put_user(a[2], old) : 0;
+}
+
+i64 sys_rt_sigprocmask(Task& task, const u64 (&a)[6]) {
+  if (a[3] != 8) return -EINVAL;
+  u64 old = task.blocked;
+  if (a[1]) {
+    u64 set, mask;
+    if (get_user(&set, a[1])) return -EFAULT;
+    switch (static_cast<int>(a[0])) {
+      case SIG_BLOCK:
+        mask = old | set;
+        break;
+      case SIG_UNBLOCK:
+        mask = old & ~set;
+        break;
+      case SIG_SETMASK:
+        mask = set;
+        break;
+      default:
+        return -EINVAL;
+    }
+    mask &= ~kUnblockable;
+    // A signal that was taken under the old mask must be delivered under it: after blocking returns no
+    // handler runs.
+    if ((mask ^ old) & ~kFaultSignals) {
+      u64 host_mask = mask & ~kFaultSignals;
+      const u64 args[6] = {SIG_SETMASK, ptr(&host_mask), 0, 8, 0, 0};
+      for (;;) {
+        if (task.signal_taken) return kRestartSyscall;
+        if (grus_windowed_syscall(&task.signal_taken, __NR_rt_sigprocmask, args) != kRestartSyscall) break;
+      }
+    }
+    task.blocked = mask;
+    if (task.pending_faults & ~mask) task.thread.interrupt = 1;
+  }
+  return a[2] ? put_user(a[2], old) : 0;
+}
+
+i64 sys_rt_sigpending(Task& task, const u64 (&a)[6]) {
+  if (a[1] > 8) return -EINVAL;
+  u64 set = 0;
+  i64 r = host_syscall(__NR_rt_sigpending, ptr(&set), 8);
+  if (r) return r;
+  set |= task.pending_faults & task.blocked;
+  return copy_to_guest(GuestAddr(a[0]), &set, a[1]) ? -EFAULT : 0;
+}
+
+i64 sys_rt_sigsuspend(Task& task, const u64 (&a)[6]) {
+  if (a[1] != 8) return -EINVAL;
+  u64 mask;
+  if (get_user(&mask, a[0])) return -EFAULT;
+  if (task.pending_faults & ~mask) {
+    task.restore_blocked = task.blocked;
+    task.has_restore_blocked = true;
+    task.blocked = mask & ~kUnblockable;
+    task.thread.interrupt = 1;
+    return -EINTR;
+  }
+  return blocking_syscall(task, __NR_rt_sigsuspend, a[0], a[1]);
+}
+
+i64 sys_rt_sigtimedwait(Task& task, const u64 (&a)[6]) {
+  if (a[3] != 8) return -EINVAL;
+  if (task.pending_faults) {
+    u64 set;
+    if (get_user(&set, a[0])) return -EFAULT;
+    if (u64 ready = task.pending_faults & set) {
+      int sig = __builtin_ctzll(ready) + 1;
+      SignalInfo info;
+      __builtin_memcpy(&info, task.pending_fault_info[fault_slot(sig)], sizeof info);
+      __atomic_and_fetch(&task.pending_faults, ~signal_bit(sig), __ATOMIC_RELAXED);
+      return a[1] && put_user(a[1], info) ? -EFAULT : sig;
+    }
+  }
+  return blocking_syscall(task, __NR_rt_sigtimedwait, a[0], a[1], a[2], a[3]);
+}
+
+i64 sys_rt_tgsigqueueinfo(Task& task, const u64 (&a)[6]) {
+  // A crash handler raises its fault once more with the siginfo it got, si_code > 0, which our host handler
+  // would take for a fault of the engine. To oneself is the only case that the kernel allows.
+  int sig = static_cast<int>(a[2]);
+  SignalInfo info;
+  if (sig >= 1 && sig <= 31 && (kFaultSignals & signal_bit(sig)) && static_cast<i32>(a[1]) == task.tid &&
+      static_cast<i32>(a[0]) == task.pid) {
+    if (get_user(&info, a[3])) return -EFAULT;
+    if (info.code > 0) {
+      info.signo = sig;
+      if (task.sighand->action[sig].handler == kSigIgn) return 0;
+      if (!(task.pending_faults & signal_bit(sig))) {
+        __builtin_memcpy(task.pending_fault_info[fault_slot(sig)], &info, sizeof info);
+        __atomic_or_fetch(&task.pending_faults, signal_bit(sig), __ATOMIC_RELAXED);
+      }
+      if (!(task.blocked & signal_bit(sig))) task.thread.interrupt = 1;
+      return 0;
+    }
+  }
+  return host_syscall(__NR_rt_tgsigqueueinfo, a[0], a[1], a[2], a[3]);
+}
+
+i64 sys_sigaltstack(Task& task, const u64 (&a)[6]) {
+  struct GuestStack {
+    u64 sp;
+    i32 flags, pad;
+    u64 size;
+  } old{}, wanted;
+  if (a[0] && get_user(&wanted, a[0])) return -EFAULT;
+  constexpr u32 kAutodisarm = 1u << 31;
+  old.sp = task.altstack_sp;
+  old.flags =
+      static_cast<i32>(altstack_flags(task, task.thread.cpu.sp) | (task.altstack_flags & kAutodisarm));
+  old.size = task.altstack_size;
+  if (a[0]) {
+    i64 error = set_guest_altstack(task, wanted.sp, static_cast<u32>(wanted.flags), wanted.size);
+    if (error) return error;
+  }
+  return a[1] ? put_user(a[1], old) : 0;
+}
+
+i64 sys_rt_sigreturn(Task& task, const u64 (&)[6]) {
+  if (!pop_signal_frame(task)) {
+    // arm64_notify_segfault; the mask may have been restored before the frame was found bad.
+    force_signal(task, kSigsegv, SEGV_ACCERR, task.thread.cpu.sp);
+    return kNoResult;
+  }
+  sync_host_mask(task);
+  if (task.pending_faults & ~task.blocked) task.thread.interrupt = 1;
+  return kNoResult;
+}
+
+}  // namespace grus::linux

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+// The life of tasks: their memory, their objects, the first one, and the last instructions of a thread.
+//
+// One mapping per thread, from low to high: the engine stack (the arena leaves a gap below it), the Task, the
+// alternate stack with the Task's address at its base.
+#include <asm/signal.h>
+
+#include "base/host_syscall.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "linux/process.h"
+#include "linux/signal.h"
+#include "run/execute.h"
+
+// rdi new stack pointer, rsi function, rdx its argument.
+// grus_exit_thread: rdi, rsi the mapping that holds the current stack, edx the status; the stack is gone in
+// between.
+asm(R"(
+  .text
+  .globl grus_enter_stack
+  .hidden grus_enter_stack
+  .type grus_enter_stack, @function
+grus_enter_stack:
+  mov %rdi, %rsp
+  xor %ebp, %ebp
+  mov %rdx, %rdi
+  call *%rsi
+  ud2
+  .size grus_enter_stack, . - grus_enter_stack
+
+  .globl grus_exit_thread
+  .hidden grus_exit_thread
+  .type grus_exit_thread, @function
+grus_exit_thread:
+  mov %edx, %ebx
+  mov %ecx, %r12d
+  mov $11, %eax
+  syscall
+  mov %ebx, %edi
+  mov %r12d, %eax
+  syscall
+  ud2
+  .size grus_exit_thread, . - grus_exit_thread
+)");
+static_assert(__NR_munmap == 11);
+
+extern "C" {
+[[noreturn, gnu::visibility("hidden")]] void grus_enter_stack(void* sp, void (*f)(grus::linux::Task*),
+                                                              grus::linux::Task* task);
+[[noreturn, gnu::visibility("hidden")]] void grus_exit_thread(void* mapping, size_t size, int status,
+                                                              int call);
+}
+
+namespace grus::linux {
+namespace {
+
+constexpr size_t kStackPart = 512 * 1024;  // engine stack and Task
+constexpr size_t kTaskMapping = kStackPart + kHostAltStackSize;
+constexpr size_t kTaskSize = (sizeof(Task) + 63) & ~size_t{63};
+
+template <typename T>
+void drop(T* object) {
+  if (object && __atomic_sub_fetch(&object->refs, 1, __ATOMIC_ACQ_REL) == 0) engine_delete(object);
+}
+
+template <typename T>
+T* share(T* object) {
+  __atomic_add_fetch(&object->refs, 1, __ATOMIC_RELAXED);
+  return object;
+}
+
+// A copy for the child: its own reference count and a free lock.
+template <typename T>
+T* copy(T* object) {
+  T* twin = static_cast<T*>(engine_alloc(sizeof(T)));
+  __builtin_memcpy(static_cast<void*>(twin), object, sizeof(T));
+  twin->refs = 1;
+  return twin;
+}
+template <typename T>
+T* copy_locked(T* object) {
+  LockGuard guard(object->lock);
+  T* twin = copy(object);
+  twin->lock.reset();
+  return twin;
+}
+
+template <typename T>
+T* fresh() {
+  T* object = static_cast<T*>(engine_alloc(sizeof(T)));
+  object->refs = 1;
+  return object;
+}
+
+void first_task_on_own_stack(Task* task) { run_task(*task); }
+
+}  // namespace
+
+Task* new_task() {
+  u8* base = static_cast<u8*>(map_engine_pages(kTaskMapping));
+  if (!base) return nullptr;
+  Task* task = reinterpret_cast<Task*>(base + kStackPart - kTaskSize);  // fresh pages are zero
+  task->engine_stack = base;
+  task->engine_stack_size = kStackPart - kTaskSize;
+  task->host_altstack = base + kStackPart;
+  *static_cast<Task**>(task->host_altstack) = task;
+  task->altstack_flags = 2;  // SS_DISABLE
+  task->thread.cpu.reset();
+  if (!run::prepare_thread(task->thread)) {
+    unmap_engine_pages(base, kTaskMapping);
+    return nullptr;
+  }
+  return task;
+}
+
+void free_task(Task* task) {
+  run::release_thread(task->thread);
+  unmap_engine_pages(task->engine_stack, kTaskMapping);
+}
+
+void exit_task(Task& task, int status, bool group) {
+  run::release_thread(task.thread);
+  drop_objects(task);
+  grus_exit_thread(task.engine_stack, kTaskMapping, status, group ? __NR_exit_group : __NR_exit);
+}
+
+void* stack_top(Task& task) { return static_cast<u8*>(task.engine_stack) + task.engine_stack_size; }
+
+Task* new_initial_task() {
+  Task* task = new_task();
+  if (!task) fatal(1, "out of memory");
+  task->mm = fresh<Mm>();
+  task->sighand = fresh<Sighand>();
+  task->files = fresh<Files>();
+  task->fs = fresh<Fs>();
+  task->process = fresh<Process>();
+  task->process->live_threads = 1;
+  // getpid() == gettid() in every program that was just exec'ed.
+  task->pid = task->tid = static_cast<i32>(host_syscall(__NR_getpid));
+  task->host_block.tid = static_cast<u32>(task->tid);
+  return task;
+}
+
+void start_initial_task(Task& task) {
+  set_host_thread_block(&task.host_block);
+  set_host_altstack(task);
+  install_fault_handlers(task.sighand);
+  // The mask is inherited through exec; faults may be in it, and are only emulated as blocked.
+  u64 faults = kFaultSignals, inherited = 0;
+  host_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, ptr(&faults), ptr(&inherited), 8);
+  task.blocked = inherited;
+  grus_enter_stack(stack_top(task), first_task_on_own_stack, &task);
+}
+
+void share_objects(Task& task, const Task& parent, u64 flags) {
+  task.mm = share(parent.mm);  // only called for CLONE_VM: the other children have copied memory
+  task.sighand = flags & kCloneSighand ? share(parent.sighand) : copy_locked(parent.sighand);
+  task.files = flags & kCloneFiles ? share(parent.files) : copy_locked(parent.files);
+  task.fs = flags & kCloneFs ? share(parent.fs) : copy(parent.fs);
+  if (flags & kCloneThread) {
+    task.process = share(parent.process);
+    __atomic_add_fetch(&task.process->live_threads, 1, __ATOMIC_RELAXED);
+  } else {
+    task.process = copy_locked(parent.process);
+    task.process->live_threads = 1;
+  }
+}
+
+void drop_objects(Task& task) {
+  drop(task.mm);
+  drop(task.sighand);
+  drop(task.files);
+  drop(task.fs);
+  drop(task.process);
+}
+
+}  // namespace grus::linux
