@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: MIT
+// The engine's start: from the host kernel's initial stack to a guest task that is ready to run.
+//
+// There are three ways in, told apart by what the kernel (not the user) passes:
+//   command line   grus-aarch64 [options] PROGRAM ARGUMENTS...
+//   binfmt_misc    AT_EXECFD is there, or AT_FLAGS says "preserve argv[0]": argv = { engine, path, [argv0,] arguments... }
+//   another engine executed us through its hidden descriptor: AT_EXECFN is /dev/fd/N and the last environment variable is
+//                  the hand-over (linux/exec.h)
+// The host's initial stack becomes the guest's: the strings of argv and the environment stay where they are, so that the
+// kernel's own /proc/PID/cmdline and environ are right, and only the arrays below them are rebuilt for arm64.
+// Nothing here may use memory that needs relocation before grus_relocate has run.
+#include <elf.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+#include <asm/stat.h>
+#include <linux/prctl.h>
+
+#include "base/address_map.h"
+#include "base/host_syscall.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "engine/options.h"
+#include "linux/address_space.h"
+#include "linux/exec.h"
+#include "linux/identity.h"
+#include "linux/loader/load.h"
+#include "linux/seccomp_filter.h"
+#include "linux/strace.h"
+#include "linux/vdso/vdso.h"
+#include "run/execute.h"
+
+extern "C" {
+[[noreturn]] void grus_call_on_stack(void* top, void (*f)(void*), void* argument);
+
+// R_X86_64_RELATIVE is all that a static-pie has; position-independent code needs none of it to get here.
+void grus_relocate(grus::u64 base, const Elf64_Dyn* dynamic) {
+  using grus::u64;
+  u64 table = 0, size = 0;
+  for (; dynamic->d_tag != DT_NULL; dynamic++) {
+    if (dynamic->d_tag == DT_RELA) table = base + dynamic->d_un.d_ptr;
+    if (dynamic->d_tag == DT_RELASZ) size = dynamic->d_un.d_val;
+  }
+  for (u64 at = table; at < table + size; at += sizeof(Elf64_Rela)) {
+    auto* r = reinterpret_cast<const Elf64_Rela*>(at);
+    if (ELF64_R_TYPE(r->r_info) == R_X86_64_RELATIVE)
+      *reinterpret_cast<u64*>(base + r->r_offset) = base + static_cast<u64>(r->r_addend);
+  }
+}
+}
+
+namespace grus {
+namespace {
+
+using linux::ElfFile;
+using linux::Handover;
+using linux::MappedElf;
+using linux::Mm;
+using linux::Task;
+
+EngineOptions g_options;
+
+constexpr char kUsage[] =
+    "usage: grus-aarch64 [options] PROGRAM ARGUMENTS...\n"
+    "  -L PREFIX      look for the program's interpreter below PREFIX first (QEMU_LD_PREFIX)\n"
+    "  -E NAME=VALUE  set an environment variable of the program\n"
+    "  -U NAME        remove one\n"
+    "  -0 NAME        argv[0] of the program\n"
+    "  --strace       print its system calls (GRUS_STRACE)\n"
+    "  --stats        print counters at its end (GRUS_STATS)\n"
+    "  --dump=WHAT[:BEGIN-END]  print translations: decode,host (GRUS_DUMP)\n"
+    "  --interpret    no translation (GRUS_INTERPRET)\n"
+    "  --version\n";
+
+enum class Start { CommandLine, Binfmt, Engine };
+
+// The kernel's initial stack, read.
+struct HostStart {
+  Task* task;
+  u64* argv;
+  u64 argc;
+  u64* envp;
+  u64 envc;
+  u64 auxv_end;
+  u64 aux[64];
+  Start start;
+};
+
+// What is to be run.
+struct Program {
+  u64* argv;
+  u64 argc;
+  u64* envp;  // an array of the engine's
+  u64 envc;
+  u64 env_end;  // end of the last string that is the guest's
+  const char* execfn;
+  int fd;
+  bool log_open;
+};
+
+const char* text(u64 p) { return reinterpret_cast<const char*>(p); }
+
+// strcmp for options: true when `s` begins with `prefix`; *rest is what follows.
+bool begins(const char* s, const char* prefix, const char** rest = nullptr) {
+  while (*prefix)
+    if (*s++ != *prefix++) return false;
+  if (rest) *rest = s;
+  return true;
+}
+bool equal(const char* a, const char* b) {
+  const char* rest;
+  return begins(a, b, &rest) && !*rest;
+}
+
+const char* error_text(i64 error) {
+  switch (-error) {
+    case ENOENT: return "No such file or directory";
+    case EACCES: return "Permission denied";
+    case EPERM: return "Operation not permitted";
+    case ENOEXEC: return "Exec format error";
+    case ELIBBAD: return "Accessing a corrupted shared library";
+    case ENOMEM: return "Cannot allocate memory";
+    case EINVAL: return "Invalid argument";
+    case EIO: return "Input/output error";
+    case ELOOP: return "Too many levels of symbolic links";
+    case ENOTDIR: return "Not a directory";
+    case ENAMETOOLONG: return "File name too long";
+    case E2BIG: return "Argument list too long";
+    case EMFILE: return "Too many open files";
+    case ETXTBSY: return "Text file busy";
+    case EEXIST: return "its addresses are not free";
+    default: return "cannot be executed";
+  }
+}
+
+// What a native execve that fails behind its point of no return does (bprm_execve: force_fatal_sig).
+[[noreturn]] void die_as_failed_exec() {
+  const u64 set_default[4] = {};
+  host_syscall(__NR_rt_sigaction, 11, ptr(set_default), 0, 8);
+  const u64 none = 0;
+  host_syscall(__NR_rt_sigprocmask, 2, ptr(&none), 0, 8);
+  host_syscall(__NR_kill, static_cast<u64>(host_syscall(__NR_getpid)), 11);
+  host_syscall(__NR_exit_group, 127);
+  __builtin_unreachable();
+}
+
+[[noreturn]] void cannot_run(const HostStart& host, const char* path, i64 error) {
+  if (host.start == Start::Engine) die_as_failed_exec();
+  fatal(error == -ENOENT ? 127 : 126, "%s: %s", path, error_text(error));
+}
+
+const char* environment(const HostStart& host, const char* name) {
+  for (u64 i = 0; i < host.envc; i++) {
+    const char* rest;
+    if (begins(text(host.envp[i]), name, &rest) && *rest == '=') return rest + 1;
+  }
+  return nullptr;
+}
+bool environment_flag(const HostStart& host, const char* name) {
+  const char* v = environment(host, name);
+  return v && *v && !equal(v, "0");
+}
+
+void read_environment(const HostStart& host) {
+  if (g_options.secure) return;
+  g_options.strace |= environment_flag(host, "GRUS_STRACE");
+  g_options.stats |= environment_flag(host, "GRUS_STATS");
+  g_options.interpret |= environment_flag(host, "GRUS_INTERPRET");
+  if (!g_options.dump) g_options.dump = environment(host, "GRUS_DUMP");
+  if (!g_options.prefix) g_options.prefix = environment(host, "QEMU_LD_PREFIX");
+}
+
+void remove_variable(Program& p, const char* name, size_t length) {
+  u64 kept = 0;
+  for (u64 i = 0; i < p.envc; i++) {
+    const char* v = text(p.envp[i]);
+    size_t k = 0;
+    while (k < length && v[k] == name[k] && v[k]) k++;
+    if (k == length && v[k] == '=') continue;
+    p.envp[kept++] = p.envp[i];
+  }
+  p.envc = kept;
+}
+
+// Leaves p.argv at PROGRAM. envp has room for one more entry per argument.
+void parse_command_line(HostStart& host, Program& p) {
+  u64 i = 1;
+  const char* argv0 = nullptr;
+  auto value = [&](const char* option) {
+    if (i + 1 >= host.argc) fatal(1, "%s needs a value", option);
+    return text(host.argv[++i]);
+  };
+  for (; i < host.argc; i++) {
+    const char* a = text(host.argv[i]);
+    const char* rest;
+    if (a[0] != '-' || !a[1]) break;
+    if (equal(a, "--")) {
+      i++;
+      break;
+    }
+    if (equal(a, "-L")) {
+      g_options.prefix = value(a);
+    } else if (equal(a, "-E")) {
+      const char* v = value(a);
+      size_t n = 0;
+      while (v[n] && v[n] != '=') n++;
+      if (!v[n]) fatal(1, "-E needs NAME=VALUE");
+      remove_variable(p, v, n);
+      p.envp[p.envc++] = ptr(v);
+    } else if (equal(a, "-U")) {
+      const char* v = value(a);
+      remove_variable(p, v, __builtin_strlen(v));
+    } else if (equal(a, "-0")) {
+      argv0 = value(a);
+    } else if (equal(a, "--strace")) {
+      g_options.strace = true;
+    } else if (equal(a, "--stats")) {
+      g_options.stats = true;
+    } else if (equal(a, "--interpret")) {
+      g_options.interpret = true;
+    } else if (begins(a, "--dump=", &rest)) {
+      g_options.dump = rest;
+    } else if (equal(a, "--version")) {
+      log_raw("grus-aarch64 0.1\n");
+      host_syscall(__NR_exit_group, 0);
+    } else if (equal(a, "--help")) {
+      log_raw("%s", kUsage);
+      host_syscall(__NR_exit_group, 0);
+    } else {
+      fatal(1, "unknown option %s (--help lists them)", a);
+    }
+  }
+  if (i >= host.argc) {
+    log_raw("%s", kUsage);
+    host_syscall(__NR_exit_group, 1);
+  }
+  p.argv = host.argv + i;
+  p.argc = host.argc - i;
+  p.execfn = text(p.argv[0]);
+  if (argv0) p.argv[0] = ptr(argv0);
+}
+
+// An open regular file that may be executed, as do_open_execat() wants it.
+int open_program(const HostStart& host, const char* path) {
+  i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (is_error(fd)) cannot_run(host, path, fd);
+  struct stat st;
+  i64 error = host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st));
+  if (!error && (st.st_mode & 0170000) != 0100000) error = -EACCES;
+  constexpr u64 kExecute = 1;
+  if (!error && host_syscall(__NR_faccessat, static_cast<u64>(AT_FDCWD), ptr(path), kExecute) == -EACCES) error = -EACCES;
+  if (error) cannot_run(host, path, error);
+  return static_cast<int>(fd);
+}
+
+int open_engine(const HostStart& host) {
+  constexpr u64 kPathOnly = O_PATH | O_CLOEXEC;
+  i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr("/proc/self/exe"), kPathOnly);
+  if (is_error(fd) && host.start == Start::CommandLine && host.aux[AT_EXECFN])
+    fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), host.aux[AT_EXECFN], kPathOnly);
+  return is_error(fd) ? -1 : static_cast<int>(fd);
+}
+
+size_t path_of_fd(int fd, char* out, size_t size) {
+  char link[64];
+  format_to(link, sizeof link, "/proc/self/fd/%d", fd);
+  i64 n = host_syscall(__NR_readlinkat, static_cast<u64>(AT_FDCWD), ptr(link), ptr(out), size - 1);
+  if (is_error(n)) n = 0;
+  out[n] = 0;
+  return static_cast<size_t>(n);
+}
+
+void set_comm(const char* execfn, const char* exe_path) {
+  // An exec by descriptor takes the name of the file (begin_new_exec, comm_from_dentry).
+  const char* rest;
+  if (begins(execfn, "/dev/fd/", &rest) && *exe_path) {
+    bool number = true;
+    for (const char* s = rest; *s; s++) number &= *s >= '0' && *s <= '9';
+    if (number) execfn = exe_path;
+  }
+  const char* base = execfn;
+  for (const char* s = execfn; *s; s++)
+    if (*s == '/') base = s + 1;
+  char name[16] = {};
+  for (unsigned i = 0; i < 15 && base[i]; i++) name[i] = base[i];
+  for (unsigned i = 0; i < 16; i++)  // memfd and deleted files: the entry's own name
+    if (begins(name + i, " (deleted)")) name[i] = 0;
+  host_syscall(__NR_prctl, PR_SET_NAME, ptr(name));
+}
+
+// Gives the kernel the guest's view for /proc/PID/{cmdline,environ,auxv,stat,maps}; true when its break moved as well.
+bool tell_kernel(const Mm& mm, const linux::ElfPlan& plan, u64 bias, u64 sp) {
+  prctl_mm_map m{};
+  u64 any = plan.low + bias ? plan.low + bias : sp;
+  m.start_code = plan.start_code ? plan.start_code + bias : any;
+  m.end_code = plan.end_code > plan.start_code ? plan.end_code + bias : m.start_code + 1;
+  m.start_data = plan.start_data ? plan.start_data + bias : any;
+  m.end_data = plan.end_data >= plan.start_data && plan.end_data ? plan.end_data + bias : m.start_data;
+  m.start_brk = m.brk = address_map::kBrkZone;
+  m.start_stack = sp;
+  m.arg_start = mm.arg_start;
+  m.arg_end = mm.arg_end;
+  m.env_start = mm.env_start;
+  m.env_end = mm.env_end;
+  m.auxv = reinterpret_cast<__u64*>(mm.auxv_addr);
+  m.auxv_size = static_cast<__u32>(mm.auxv_size);
+  m.exe_fd = static_cast<__u32>(-1);
+  return host_syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, ptr(&m), sizeof m, 0) == 0;
+}
+
+// Maps program and interpreter, builds the stack, sets the registers.
+void load(HostStart& host, Program& p, Task& task) {
+  Mm& mm = *task.mm;
+  ElfFile program, interpreter;
+  MappedElf mapped, mapped_interpreter{};
+  if (i64 error = open_elf(p.fd, false, &program)) cannot_run(host, p.execfn, error);
+  char path[4097];
+  i64 has_interpreter = read_interpreter_path(program, path);
+  if (has_interpreter < 0) cannot_run(host, p.execfn, has_interpreter);
+  int interpreter_fd = -1;
+  if (has_interpreter) {
+    interpreter_fd = linux::open_interpreter(path, g_options.prefix);
+    i64 error = interpreter_fd < 0 ? interpreter_fd : open_elf(interpreter_fd, true, &interpreter);
+    if (error && host.start != Start::Engine && interpreter_fd < 0)
+      fatal(error == -ENOENT ? 127 : 126, "%s: its interpreter %s: %s (-L PREFIX looks for it elsewhere)", p.execfn, path,
+            error_text(error));
+    if (error) cannot_run(host, p.execfn, error);
+  }
+  i64 error = map_elf(program, &mapped);
+  if (!error && has_interpreter) error = map_elf(interpreter, &mapped_interpreter);
+  i64 vdso = error ? error : linux::map_vdso();
+  if (is_error(vdso)) cannot_run(host, p.execfn, vdso);
+  if (has_interpreter) {
+    release_elf(interpreter);
+    host_syscall(__NR_close, static_cast<u64>(interpreter_fd));
+  }
+
+  linux::InitialStack s{};
+  s.top = host.auxv_end;
+  s.argv = p.argv;
+  s.argc = p.argc;
+  s.envp = p.envp;
+  s.envc = p.envc;
+  s.execfn = ptr(p.execfn);
+  s.random = host.aux[AT_RANDOM];
+  s.phdrs = mapped.phdrs;
+  s.phdr_count = program.header.e_phnum;
+  s.entry = mapped.entry;
+  s.interpreter_base = mapped_interpreter.bias;
+  s.vdso = static_cast<u64>(vdso);
+  s.uid = host.aux[AT_UID];
+  s.euid = host.aux[AT_EUID];
+  s.gid = host.aux[AT_GID];
+  s.egid = host.aux[AT_EGID];
+  s.secure = host.aux[AT_SECURE] != 0;
+
+  // Ranges of the strings first: the arrays that point to them are about to be overwritten.
+  mm.arg_start = p.argv[0];
+  mm.arg_end = p.argv[p.argc - 1] + __builtin_strlen(text(p.argv[p.argc - 1])) + 1;
+  if (mm.arg_end < mm.arg_start) mm.arg_start = mm.arg_end - 1;  // -0 names a string before
+  mm.env_start = host.envc ? host.envp[0] : mm.arg_end;
+  mm.env_end = p.env_end;
+  u64* argv_copy = static_cast<u64*>(map_engine_pages((p.argc + 1) * 8));
+  if (!argv_copy) cannot_run(host, p.execfn, -ENOMEM);
+  __builtin_memcpy(argv_copy, p.argv, p.argc * 8);
+  s.argv = argv_copy;
+
+  u64 sp = build_initial_stack(s, &mm.auxv_addr, &mm.auxv_size);
+  unmap_engine_pages(argv_copy, (p.argc + 1) * 8);
+  mm.stack_top = sp;
+  mm.vdso = s.vdso;
+  path_of_fd(p.fd, mm.exe_path, sizeof mm.exe_path);
+  set_comm(p.execfn, mm.exe_path);
+  brk_init(mm, tell_kernel(mm, program.plan, mapped.bias, sp));
+  if (program.plan.executable_stack) {
+    u64 page = page_down(sp);
+    host_syscall(__NR_mprotect, page, page_up(host.auxv_end) - page,
+                 PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN);
+    linux::note_executable(page - (u64{8} << 20), page_up(host.auxv_end));
+  }
+  release_elf(program);
+
+  a64::CpuState& cpu = task.thread.cpu;
+  cpu.reset();
+  cpu.sp = sp;
+  cpu.pc = has_interpreter ? mapped_interpreter.entry : mapped.entry;
+}
+
+void restore_seccomp(Task& task, int fd) {
+  struct stat st;
+  bool ok = false;
+  if (!host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st)) && st.st_size > 0) {
+    size_t size = static_cast<size_t>(st.st_size);
+    void* saved = map_engine_pages(size);
+    if (saved && host_syscall(__NR_pread64, static_cast<u64>(fd), ptr(saved), size, 0) == st.st_size)
+      ok = linux::seccomp_restore(task, saved, size);
+    if (saved) unmap_engine_pages(saved, size);
+  }
+  host_syscall(__NR_close, static_cast<u64>(fd));
+  if (!ok) die_as_failed_exec();  // a filter that is lost is worse than a program that does not start
+}
+
+void start_main(void* argument) {
+  HostStart& host = *static_cast<HostStart*>(argument);
+  Task& task = *host.task;
+  Program p{};
+  p.fd = -1;
+  p.envp = static_cast<u64*>(map_engine_pages((host.envc + host.argc + 1) * 8));
+  if (!p.envp) fatal(1, "out of memory");
+  __builtin_memcpy(p.envp, host.envp, host.envc * 8);
+  p.envc = host.envc;
+  const size_t envp_size = (host.envc + host.argc + 1) * 8;
+
+  Handover handover{-1, -1, -1, -1, 0, nullptr, 0, nullptr};
+  constexpr u64 kPreserveArgv0 = 1;
+  const char* rest = nullptr;
+  const char* host_execfn = host.aux[AT_EXECFN] ? text(host.aux[AT_EXECFN]) : "";
+  bool has_execfd = host.aux[AT_EXECFD] != ~u64{0};
+  if (has_execfd || (host.aux[AT_FLAGS] & kPreserveArgv0))
+    host.start = Start::Binfmt;
+  else if (begins(host_execfn, "/dev/fd/") && host.envc &&
+           begins(text(host.envp[host.envc - 1]), linux::kHandoverName, &rest) && parse_handover(rest, &handover))
+    host.start = Start::Engine;
+  g_options.secure = host.aux[AT_SECURE] != 0;
+
+  p.argv = host.argv;
+  p.argc = host.argc;
+  p.execfn = host_execfn;
+  if (host.start == Start::Engine) {
+    p.envc--;
+    host.envc--;
+    p.execfn = handover.execfn;
+    p.fd = handover.exe_fd;
+    g_options.strace = handover.flags & linux::kHandoverStrace;
+    g_options.stats = handover.flags & linux::kHandoverStats;
+    g_options.interpret = handover.flags & linux::kHandoverInterpret;
+    if (handover.prefix_length) {
+      char* prefix = static_cast<char*>(engine_alloc(handover.prefix_length + 1));
+      __builtin_memcpy(prefix, handover.prefix, handover.prefix_length);
+      g_options.prefix = prefix;
+    }
+  } else if (host.start == Start::Binfmt) {
+    if (host.argc < 2) fatal(1, "started by binfmt_misc without a program");
+    unsigned skip = (host.aux[AT_FLAGS] & kPreserveArgv0) && host.argc > 2 ? 2 : 1;
+    const char* path = text(host.argv[1]);
+    p.argv += skip;
+    p.argc -= skip;
+    if (!*p.execfn) p.execfn = path;
+    p.fd = has_execfd ? static_cast<int>(host.aux[AT_EXECFD]) : -1;
+    if (p.fd < 0) p.fd = open_program(host, path);
+  } else {
+    parse_command_line(host, p);
+  }
+  p.env_end = host.envc ? host.envp[host.envc - 1] + __builtin_strlen(text(host.envp[host.envc - 1])) + 1
+                        : p.argv[p.argc - 1] + __builtin_strlen(text(p.argv[p.argc - 1])) + 1;
+  read_environment(host);
+
+  int engine_fd = handover.engine_fd;
+  if (engine_fd < 0) engine_fd = open_engine(host);
+  if (engine_fd >= 0) engine_fd = linux::hide_fd(engine_fd, linux::kEngineFd);
+  int log = handover.log_fd;
+  if (g_options.strace || g_options.stats || g_options.dump) {
+    if (log < 0) {
+      i64 copy = host_syscall(__NR_fcntl, 2, F_DUPFD_CLOEXEC, 3);
+      log = is_error(copy) ? -1 : static_cast<int>(copy);
+    }
+    if (log >= 0) log = linux::hide_fd(log, linux::kLogFd);
+  }
+  if (log >= 0) set_log_fd(log);
+  task.files->engine_fd = engine_fd;
+  task.files->log_fd = log;
+  task.files->exe_fd = -1;
+  linux::identity_init(engine_fd);
+  if (g_options.strace) linux::strace_enabled = true;
+
+  if (p.fd < 0) {
+    p.fd = open_program(host, p.execfn);
+    u8 head[linux::kScriptHead];
+    i64 n = host_syscall(__NR_pread64, static_cast<u64>(p.fd), ptr(head), sizeof head, 0);
+    if (linux::classify_file(head, n > 0 ? static_cast<size_t>(n) : 0) != linux::FileKind::GuestElf) {
+      // A script, a program of the host: as if a guest had executed it.
+      host_syscall(__NR_close, static_cast<u64>(p.fd));
+      p.envp[p.envc] = 0;
+      i64 error = exec_program(task, AT_FDCWD, ptr(p.execfn), ptr(p.argv), ptr(p.envp), 0);
+      cannot_run(host, p.execfn, error);
+    }
+  }
+  p.fd = linux::hide_fd(p.fd, linux::kExeFd);
+  task.files->exe_fd = p.fd;
+  load(host, p, task);
+  unmap_engine_pages(p.envp, envp_size);
+  if (handover.seccomp_fd >= 0) restore_seccomp(task, handover.seccomp_fd);
+  linux::start_initial_task(task);
+}
+
+}  // namespace
+
+const EngineOptions& engine_options() { return g_options; }
+
+}  // namespace grus
+
+// On the host's stack, which is read here and left for good.
+extern "C" [[noreturn]] void grus_engine_start(grus::u64* sp) {
+  using namespace grus;
+  set_log_fd(2);
+  static HostStart host;  // freestanding: no thread can be here yet
+  host.argc = sp[0];
+  host.argv = sp + 1;
+  host.envp = sp + 1 + host.argc + 1;
+  u64* at = host.envp;
+  while (*at) at++;
+  host.envc = static_cast<u64>(at - host.envp);
+  at++;
+  for (auto& value : host.aux) value = 0;
+  host.aux[AT_EXECFD] = ~u64{0};
+  for (; at[0] != AT_NULL; at += 2)
+    if (at[0] < 64) host.aux[at[0]] = at[1];
+  host.auxv_end = ptr(at + 2);
+  linux::host_clock_init(host.aux[AT_SYSINFO_EHDR]);
+  host.task = linux::new_initial_task();
+  if (!host.task) fatal(1, "out of memory");
+  u8* stack = static_cast<u8*>(host.task->engine_stack);
+  grus_call_on_stack(stack + host.task->engine_stack_size, start_main, &host);
+}

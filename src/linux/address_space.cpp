@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// See address_space.h.
+#include "linux/address_space.h"
+
+#include <asm/errno.h>
+#include <linux/mman.h>
+
+#include "base/address_map.h"
+#include "base/host_syscall.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "linux/loader/elf.h"
+#include "run/execute.h"
+
+namespace grus::linux {
+namespace {
+
+struct Range {
+  u64 begin, end;
+};
+
+// Sorted, disjoint, not adjacent.
+Range g_first[256];
+Range* g_ranges = g_first;
+size_t g_count, g_capacity = 256;
+
+size_t first_ending_after(u64 a) {
+  size_t low = 0, high = g_count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (g_ranges[middle].end > a)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return low;
+}
+
+void insert_at(size_t i, Range r) {
+  if (g_count == g_capacity) {
+    Range* bigger = static_cast<Range*>(map_engine_pages(g_capacity * 2 * sizeof(Range)));
+    if (!bigger) fatal(1, "out of memory");
+    __builtin_memcpy(bigger, g_ranges, g_count * sizeof(Range));
+    if (g_ranges != g_first) unmap_engine_pages(g_ranges, g_capacity * sizeof(Range));
+    g_ranges = bigger;
+    g_capacity *= 2;
+  }
+  __builtin_memmove(g_ranges + i + 1, g_ranges + i, (g_count - i) * sizeof(Range));
+  g_ranges[i] = r;
+  g_count++;
+}
+
+void erase_at(size_t i, size_t n) {
+  __builtin_memmove(g_ranges + i, g_ranges + i + n, (g_count - i - n) * sizeof(Range));
+  g_count -= n;
+}
+
+void remove_range(u64 begin, u64 end) {
+  size_t i = first_ending_after(begin);
+  if (i == g_count || g_ranges[i].begin >= end) return;
+  if (g_ranges[i].begin < begin && g_ranges[i].end > end) {
+    Range right{end, g_ranges[i].end};
+    g_ranges[i].end = begin;
+    insert_at(i + 1, right);
+    return;
+  }
+  if (g_ranges[i].begin < begin) g_ranges[i++].end = begin;
+  size_t n = 0;
+  while (i + n < g_count && g_ranges[i + n].end <= end) n++;
+  erase_at(i, n);
+  if (i < g_count && g_ranges[i].begin < end) g_ranges[i].begin = end;
+}
+
+u64 g_module_next = address_map::kModuleZones;
+
+bool g_kernel_break;
+
+}  // namespace
+
+bool touches_executable(u64 begin, u64 end) {
+  size_t i = first_ending_after(begin);
+  return i < g_count && g_ranges[i].begin < end;
+}
+
+bool executable_range_of(u64 a, u64* begin, u64* end) {
+  size_t i = first_ending_after(a);
+  if (i == g_count || g_ranges[i].begin > a) return false;
+  *begin = g_ranges[i].begin;
+  *end = g_ranges[i].end;
+  return true;
+}
+
+void note_executable(u64 begin, u64 end) {
+  if (begin >= end) return;
+  remove_range(begin, end);
+  size_t i = first_ending_after(begin);
+  Range r{begin, end};
+  if (i < g_count && g_ranges[i].begin == end) {
+    r.end = g_ranges[i].end;
+    erase_at(i, 1);
+  }
+  if (i > 0 && g_ranges[i - 1].end == begin) {
+    r.begin = g_ranges[i - 1].begin;
+    erase_at(--i, 1);
+  }
+  insert_at(i, r);
+  run::guest_range_executable(begin, end, true);
+}
+
+void forget_range(u64 begin, u64 end) {
+  if (!touches_executable(begin, end)) return;
+  remove_range(begin, end);
+  run::guest_range_executable(begin, end, false);
+  run::guest_range_unmapped(begin, end);
+}
+
+// Addresses are handed out upward and never looked for below: MAP_FIXED_NOREPLACE finds what is occupied. A module is
+// followed by as much room as it takes itself, because its code window lies at the same offset and is larger.
+i64 map_in_module_zone(u64 size, u64 reserve, u64 alignment, u64 prot, u64 flags, int fd, u64 offset) {
+  using namespace address_map;
+  constexpr u64 kStep = 64 * 1024;
+  constexpr u64 kEnd = kModuleZones + kModuleZoneCount * kModuleZoneStride;
+  if (alignment < kStep) alignment = kStep;
+  if (reserve < size) reserve = size;
+  u64 room = (2 * reserve + kStep - 1) & ~(kStep - 1);
+  if (alignment <= kModuleZoneSize / 2 && room <= kModuleZoneSize) {
+    for (int attempts = 0; attempts < 1024; attempts++) {
+      u64 at = (g_module_next + alignment - 1) & ~(alignment - 1);
+      u64 zone = (at - kModuleZones) / kModuleZoneStride;
+      u64 zone_begin = kModuleZones + zone * kModuleZoneStride;
+      if (at >= kEnd) {
+        g_module_next = kModuleZones;
+        continue;
+      }
+      if (at + room > zone_begin + kModuleZoneSize) {
+        g_module_next = zone_begin + kModuleZoneStride;
+        continue;
+      }
+      g_module_next = at + room;
+      i64 p = host_syscall(__NR_mmap, at, size, prot, flags | MAP_FIXED_NOREPLACE, static_cast<u64>(fd), offset);
+      if (p == static_cast<i64>(at)) return p;
+      if (!is_error(p))
+        host_syscall(__NR_munmap, static_cast<u64>(p), size);  // a kernel that takes the flag for a hint
+      else if (p != -EEXIST)
+        return p;
+    }
+  }
+  if (alignment <= kStep) return host_syscall(__NR_mmap, 0, size, prot, flags, static_cast<u64>(fd), offset);
+  // The kernel's choice, aligned: reserve more than needed, then map over the aligned part.
+  i64 p = host_syscall(__NR_mmap, 0, size + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~u64{0}, 0);
+  if (is_error(p)) return p;
+  u64 at = (static_cast<u64>(p) + alignment - 1) & ~(alignment - 1);
+  host_syscall(__NR_munmap, static_cast<u64>(p), size + alignment);
+  return host_syscall(__NR_mmap, at, size, prot, flags | MAP_FIXED_NOREPLACE, static_cast<u64>(fd), offset);
+}
+
+void brk_init(Mm& mm, bool kernel_break) {
+  g_kernel_break = kernel_break;
+  mm.brk_start = mm.brk = mm.brk_end_mapped = address_map::kBrkZone;
+}
+
+// mm/mmap.c, sys_brk: failure is the old break.
+u64 brk_set(Mm& mm, u64 wanted) {
+  constexpr u64 kZoneSize = u64{512} << 30;
+  if (wanted < mm.brk_start || wanted > mm.brk_start + kZoneSize) return mm.brk;
+  if (g_kernel_break) {
+    if (wanted < mm.brk) forget_range(page_up(wanted), page_up(mm.brk));
+    mm.brk = static_cast<u64>(host_syscall(__NR_brk, wanted));
+    mm.brk_end_mapped = page_up(mm.brk);
+    return mm.brk;
+  }
+  u64 end = page_up(wanted);
+  if (end > mm.brk_end_mapped) {
+    u64 bytes = end - mm.brk_end_mapped;
+    i64 p = host_syscall(__NR_mmap, mm.brk_end_mapped, bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~u64{0}, 0);
+    if (p != static_cast<i64>(mm.brk_end_mapped)) {
+      if (!is_error(p)) host_syscall(__NR_munmap, static_cast<u64>(p), bytes);
+      return mm.brk;
+    }
+  } else if (end < mm.brk_end_mapped) {
+    forget_range(end, mm.brk_end_mapped);
+    if (is_error(host_syscall(__NR_munmap, end, mm.brk_end_mapped - end))) return mm.brk;
+  }
+  mm.brk_end_mapped = end;
+  mm.brk = wanted;
+  return wanted;
+}
+
+void for_each_guest_part(u64 begin, u64 end, void (*f)(void*, u64, u64), void* context) {
+  struct Walk {
+    u64 at, end;
+    void (*f)(void*, u64, u64);
+    void* context;
+    u64 parts[2 * 64];
+    unsigned count;
+  } walk{begin, end, f, context, {}, 0};
+  // The callback of for_each_engine_range runs under the range table's lock: only collect there.
+  for_each_engine_range(
+      [](void* c, u64 b, u64 e) {
+        Walk& w = *static_cast<Walk*>(c);
+        if (e <= w.at || b >= w.end || w.count == 64) return;
+        if (b > w.at) {
+          w.parts[2 * w.count] = w.at;
+          w.parts[2 * w.count++ + 1] = b;
+        }
+        w.at = e;
+      },
+      &walk);
+  for (unsigned i = 0; i < walk.count; i++) f(context, walk.parts[2 * i], walk.parts[2 * i + 1]);
+  if (walk.at < end) f(context, walk.at, end);
+}
+
+}  // namespace grus::linux

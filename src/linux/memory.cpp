@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+// The mmap family. The host's memory management is the guest's: identity mapping, the same page size, the same structures.
+//
+// What is done here: keep guests off the engine's memory (as if it lay above TASK_SIZE), place modules where their code
+// windows are near (docs/address-map.md), drop the flag bits that mean something else on x86, and tell run/ about code.
+// PROT_EXEC stays on the host's mapping: nothing ever jumps there, and /proc/self/maps reads as on arm64.
+// Deliberately not here: memory tagging and BTI, which are not offered.
+#include <linux/errno.h>
+#include <linux/mman.h>
+#include <linux/shm.h>
+
+#include "base/host_syscall.h"
+#include "base/memory.h"
+#include "linux/address_space.h"
+#include "linux/handlers.h"
+#include "linux/loader/elf.h"
+#include "run/execute.h"
+
+namespace grus::linux {
+namespace {
+
+constexpr u64 kNoFd = ~u64{0};
+// arch/arm64/include/uapi/asm/mman.h; the first two are not offered.
+constexpr u64 kProtMask = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM;
+// MAP_32BIT and MAP_ABOVE4G exist on x86 only.
+constexpr u64 kX86Flags = 0x40 | 0x80;
+
+// True when [a, a + size) cannot be the guest's: beyond TASK_SIZE or the engine's.
+bool is_off_limits(u64 a, u64 size) {
+  return a + size < a || a + size > kGuestTaskSize || is_engine_memory(a, size);
+}
+
+bool begins_with_elf_header(int fd) {
+  u8 magic[4];
+  return host_syscall(__NR_pread64, static_cast<u64>(fd), ptr(magic), 4, 0) == 4 && magic[0] == 0x7f && magic[1] == 'E' &&
+         magic[2] == 'L' && magic[3] == 'F';
+}
+
+// Unhinted mappings that are, or will be, a program or library.
+bool is_module_shaped(u64 size, u64 prot, u64 flags, int fd, u64 offset) {
+  if (size > kLargestModule || (flags & MAP_TYPE) != MAP_PRIVATE) return false;
+  if (flags & MAP_ANONYMOUS) return prot == PROT_NONE && !(flags & (MAP_STACK | MAP_NORESERVE | MAP_GROWSDOWN | MAP_HUGETLB));
+  if (prot & PROT_EXEC) return true;
+  return offset == 0 && !(prot & PROT_WRITE) && begins_with_elf_header(fd);
+}
+
+i64 restricted(const u64 (&a)[6], i64 number, i64 refusal) {
+  u64 begin = page_down(a[0]);
+  if (a[1] && is_off_limits(begin, page_up(a[1] + (a[0] - begin)))) return refusal;
+  return host_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+}  // namespace
+
+// sys_mmap() of arch/arm64/kernel/sys.c: the offset is in bytes.
+i64 sys_mmap(Task& task, const u64 (&a)[6]) {
+  u64 hint = a[0], size = a[1], flags = a[3], offset = a[5];
+  u64 prot = a[2] & kProtMask;
+  int fd = static_cast<int>(a[4]);
+  if (offset & (kGuestPageSize - 1)) return -EINVAL;
+  if ((flags & MAP_TYPE) == MAP_SHARED_VALIDATE && (flags & kX86Flags)) return -EOPNOTSUPP;
+  flags &= ~kX86Flags;
+  u64 bytes = page_up(size);
+  if (size && !bytes) return -ENOMEM;
+  bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+  if (fixed && size) {
+    if (hint + bytes < hint || hint + bytes > kGuestTaskSize) return -ENOMEM;
+    if (is_engine_memory(page_down(hint), bytes)) return (flags & MAP_FIXED_NOREPLACE) ? -EEXIST : -ENOMEM;
+  } else if (!fixed && hint >= kGuestTaskSize - bytes) {
+    hint = 0;  // arch_get_unmapped_area(): a hint that does not fit is none
+  }
+  LockGuard guard(task.mm->lock);
+  i64 result;
+  if (!fixed && hint == 0 && is_module_shaped(bytes, prot, flags, fd, offset)) {
+    result = map_in_module_zone(bytes, bytes, kGuestPageSize, prot, flags, fd, offset);
+  } else {
+    if (fixed && !(flags & MAP_FIXED_NOREPLACE)) forget_range(hint, hint + bytes);
+    result = host_syscall(__NR_mmap, hint, size, prot, flags, a[4], offset);
+    // A hint into free room of the engine's.
+    if (!is_error(result) && !fixed && hint && is_engine_memory(static_cast<u64>(result), bytes)) {
+      host_syscall(__NR_munmap, static_cast<u64>(result), bytes);
+      result = host_syscall(__NR_mmap, 0, size, prot, flags, a[4], offset);
+    }
+  }
+  if (!is_error(result)) {
+    u64 at = static_cast<u64>(result);
+    if (prot & PROT_EXEC)
+      note_executable(at, at + bytes);
+    else
+      forget_range(at, at + bytes);
+  }
+  return result;
+}
+
+i64 sys_munmap(Task& task, const u64 (&a)[6]) {
+  u64 begin = a[0], bytes = page_up(a[1]);
+  if (begin & (kGuestPageSize - 1) || !bytes || begin > kGuestTaskSize || bytes > kGuestTaskSize - begin) return -EINVAL;
+  LockGuard guard(task.mm->lock);
+  forget_range(begin, begin + bytes);
+  if (!is_engine_memory(begin, bytes)) return host_syscall(__NR_munmap, begin, bytes);
+  for_each_guest_part(
+      begin, begin + bytes, [](void*, u64 b, u64 e) { host_syscall(__NR_munmap, b, e - b); }, nullptr);
+  return 0;
+}
+
+i64 sys_mprotect(Task& task, const u64 (&a)[6]) {
+  u64 begin = a[0], bytes = page_up(a[1]), prot = a[2];
+  if (begin & (kGuestPageSize - 1)) return -EINVAL;
+  if (!a[1]) return host_syscall(__NR_mprotect, a[0], a[1], a[2]);
+  if (is_off_limits(begin, bytes)) return -ENOMEM;
+  LockGuard guard(task.mm->lock);
+  bool code = touches_executable(begin, begin + bytes);
+  // Whoever takes the permission to execute away, or gives the one to write, is about to change the code.
+  if (code && (!(prot & PROT_EXEC) || (prot & PROT_WRITE))) forget_range(begin, begin + bytes);
+  i64 result = host_syscall(__NR_mprotect, begin, a[1], prot);
+  if (!result && (prot & PROT_EXEC)) note_executable(begin, begin + bytes);
+  return result;
+}
+
+i64 sys_pkey_mprotect(Task& task, const u64 (&a)[6]) {
+  if (static_cast<i32>(a[3]) != -1) return -EINVAL;  // no key was ever allocated
+  return sys_mprotect(task, a);
+}
+
+i64 sys_mremap(Task& task, const u64 (&a)[6]) {
+  u64 old_begin = a[0], old_bytes = page_up(a[1]), new_bytes = page_up(a[2]), flags = a[3], new_begin = a[4];
+  if (old_begin & (kGuestPageSize - 1)) return -EINVAL;
+  if (is_off_limits(old_begin, old_bytes ? old_bytes : kGuestPageSize)) return -EFAULT;
+  if ((flags & MREMAP_FIXED) && is_off_limits(new_begin, new_bytes)) return -EINVAL;
+  LockGuard guard(task.mm->lock);
+  u64 code_begin, code_end;
+  bool code = executable_range_of(old_begin, &code_begin, &code_end);
+  // Moved, shrunk or overmapped: what was translated from there is dead in any case.
+  forget_range(old_begin, old_begin + (old_bytes ? old_bytes : new_bytes));
+  if (flags & MREMAP_FIXED) forget_range(new_begin, new_begin + new_bytes);
+  i64 result = host_syscall(__NR_mremap, a[0], a[1], a[2], flags, new_begin);
+  if (code) {
+    if (is_error(result))
+      note_executable(old_begin, old_begin + old_bytes);
+    else
+      note_executable(static_cast<u64>(result), static_cast<u64>(result) + new_bytes);
+  }
+  return result;
+}
+
+i64 sys_brk(Task& task, const u64 (&a)[6]) {
+  LockGuard guard(task.mm->lock);
+  return static_cast<i64>(brk_set(*task.mm, a[0]));
+}
+
+i64 sys_madvise(Task& task, const u64 (&a)[6]) {
+  u64 begin = page_down(a[0]), bytes = page_up(a[1]), advice = static_cast<u32>(a[2]);
+  if (bytes && is_off_limits(begin, bytes)) return -ENOMEM;
+  bool drops = advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE || advice == 24 /* _LOCKED */;
+  i64 result = host_syscall(__NR_madvise, a[0], a[1], a[2]);
+  if (drops && bytes) {
+    LockGuard guard(task.mm->lock);
+    if (touches_executable(begin, begin + bytes)) run::guest_code_modified(begin, begin + bytes);
+  }
+  return result;
+}
+
+i64 sys_msync(Task& task, const u64 (&a)[6]) {
+  u64 begin = page_down(a[0]);
+  if (a[1] && is_off_limits(begin, page_up(a[1]))) return -ENOMEM;
+  return blocking_syscall(task, __NR_msync, a[0], a[1], a[2]);
+}
+i64 sys_mlock(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_mlock, -ENOMEM); }
+i64 sys_mlock2(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_mlock2, -ENOMEM); }
+i64 sys_munlock(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_munlock, -ENOMEM); }
+i64 sys_mlockall(Task& task, const u64 (&a)[6]) { return host_syscall(__NR_mlockall, a[0]); }
+i64 sys_munlockall(Task& task, const u64 (&a)[6]) { return host_syscall(__NR_munlockall); }
+i64 sys_mincore(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_mincore, -ENOMEM); }
+
+i64 sys_remap_file_pages(Task& task, const u64 (&a)[6]) {
+  u64 begin = page_down(a[0]);
+  if (is_off_limits(begin, page_up(a[1]))) return -EINVAL;
+  LockGuard guard(task.mm->lock);
+  u64 code_begin, code_end;
+  bool code = executable_range_of(begin, &code_begin, &code_end);
+  if (code) forget_range(begin, begin + page_up(a[1]));
+  i64 result = host_syscall(__NR_remap_file_pages, a[0], a[1], a[2], a[3], a[4]);
+  if (code) note_executable(begin, begin + page_up(a[1]));
+  return result;
+}
+
+// SHMLBA is the page size on both (include/asm-generic/shmparam.h); struct shmid64_ds is the same.
+i64 sys_shmat(Task& task, const u64 (&a)[6]) {
+  shmid64_ds ds{};
+  u64 address = a[1], flags = a[2];
+  i64 stat = host_syscall(__NR_shmctl, a[0], IPC_STAT, ptr(&ds));
+  u64 bytes = stat == 0 ? page_up(ds.shm_segsz) : kGuestPageSize;
+  if (address && is_off_limits(page_down(address), bytes)) return -EINVAL;
+  LockGuard guard(task.mm->lock);
+  if (address && (flags & SHM_REMAP)) forget_range(page_down(address), page_down(address) + bytes);
+  i64 result = host_syscall(__NR_shmat, a[0], address, flags);
+  if (!is_error(result) && (flags & SHM_EXEC)) note_executable(static_cast<u64>(result), static_cast<u64>(result) + bytes);
+  return result;
+}
+
+i64 sys_shmdt(Task& task, const u64 (&a)[6]) {
+  if (is_engine_memory(a[0], 1)) return -EINVAL;
+  LockGuard guard(task.mm->lock);
+  u64 begin, end;
+  if (executable_range_of(a[0], &begin, &end) && begin == a[0]) forget_range(begin, end);
+  return host_syscall(__NR_shmdt, a[0]);
+}
+
+}  // namespace grus::linux
