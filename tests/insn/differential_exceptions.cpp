@@ -14,6 +14,7 @@ bool word_form(Insn i, const CpuState&) { return !i.sf(); }
 bool kernel_address(Insn i, const CpuState& s) { return s.X(i.Rn()) >> 55 & 1; }
 
 bool misaligned_base(Insn i, const CpuState& s) { return s.XSP(i.Rn()) % (1u << i.lsize()) != 0; }
+bool narrow(Insn i, const CpuState&) { return i.lsize() < 2; }
 bool misaligned_pair(Insn i, const CpuState& s) { return s.XSP(i.Rn()) % (i.Q() ? 16 : 8) != 0; }
 bool misaligned_stack(Insn i, const CpuState& s) { return i.Rn() == 31 && s.sp % 16 != 0; }
 bool stack_base(Insn i, const CpuState&) { return i.Rn() == 31; }
@@ -23,6 +24,11 @@ bool odd_status(Insn i, const CpuState&) {
 }
 bool post_structure(Insn i) { return (i.word & 0xbe800000) == 0x0c800000; }
 bool overwrites_source(Insn i, const CpuState&) { return i.Rd() == i.Rn() || i.Rd() == i.Rm(); }
+bool keeps_upper_half(Insn i, const CpuState&) { return !i.Q(); }
+// The register of the element: V(Rm4) for halves (size 0), else V(M:Rm4).
+bool overwrites_element(Insn i, const CpuState&) {
+  return i.Rd() == (i.size() == 0 ? i.Rm4() : (i.M() << 4 | i.Rm4()));
+}
 
 }  // namespace
 
@@ -81,6 +87,7 @@ const DoNotTest kDoNotTest[] = {
     {"LDEOR", misaligned_base, "VIXL has FEAT_LSE2"},
     {"LDSET", misaligned_base, "VIXL has FEAT_LSE2"},
     {"LDSM??", misaligned_base, "VIXL has FEAT_LSE2"},
+    {"LDSM??", narrow, "VIXL returns the old value sign-extended to 32 bits"},
     {"LDUM??", misaligned_base, "VIXL has FEAT_LSE2"},
 
     // simd_memory
@@ -88,6 +95,21 @@ const DoNotTest kDoNotTest[] = {
      "VIXL does not write SP back"},
     {"ST*", [](Insn i, const CpuState& s) { return post_structure(i) && stack_base(i, s); },
      "VIXL does not write SP back"},
+
+    // simd_fp, simd_fp_convert: tests/softfloat compares all of these with QEMU.
+    {"FML?_elem*", overwrites_element, "VIXL clears the destination's upper part before it reads the element"},
+    {"FML?_s_elem*", overwrites_element, "as FMLA_elem"},
+    {"FMUL_elem*", overwrites_element, "as FMLA_elem"},
+    {"FMUL_s_elem*", overwrites_element, "as FMLA_elem"},
+    {"FMULX_elem*", overwrites_element, "as FMLA_elem"},
+    {"FMULX_s_elem*", overwrites_element, "as FMLA_elem"},
+    {"FRSQRTS_v*", nullptr, "VIXL rounds twice: 3 - a * b, then half of that"},
+    {"FRSQRTS_s*", nullptr, "as FRSQRTS_v"},
+    {"?CVTF_v*", keeps_upper_half, "VIXL keeps the upper half of the destination"},
+    {"?CVTF_s*", nullptr, "VIXL keeps the upper part of the destination"},
+    {"FCVTN", keeps_upper_half, "VIXL keeps the upper half of the destination"},
+    {"FCVTXN_?", [](Insn i, const CpuState&) { return i.Rd() == i.Rn(); },
+     "VIXL clears the destination before it reads the source"},
 
     // simd_crypto
     {"AES*", nullptr, "not implemented by VIXL"},
