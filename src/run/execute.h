@@ -17,6 +17,9 @@ void after_fork(ThreadState& t);
 void lock_for_fork();
 void unlock_after_fork(bool in_child);
 
+// Everything by the semantics from now on (--interpret).
+void set_interpret(bool on);
+
 void execute(ThreadState& t);
 
 // Host signals. `host_context` is the kernel's ucontext_t of the handler.

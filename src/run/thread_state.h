@@ -36,6 +36,10 @@ struct ThreadState {
   u64 return_base;   // its highest usable address; guard pages lie beyond both ends
   u64 return_limit;
 
+  u64 exit_site;         // of exit_direct: address of the displacement to patch
+  u64 semantics_return;  // where call_semantics goes back to
+  u32 exit_reason;       // ExitReason, set by the stubs
+
   // Set by the host's signal handler, cleared by the loop that delivers: translated code is left at the next boundary.
   volatile u32 interrupt;
   // After rt_sigreturn and the like the pc may lie inside a block: interpret up to the next known entry instead of
@@ -43,6 +47,15 @@ struct ThreadState {
   bool resume_by_interpretation;
   // Single-stepping (EFLAGS.TF) towards a boundary.
   bool stepping;
+};
+
+enum class ExitReason : u32 {
+  Interrupted,  // registers exact at cpu.pc
+  Lookup,       // go on at cpu.pc
+  Exception,    // cpu.exception
+  Direct,       // go on at cpu.pc, and patch exit_site to get there
+  Indirect,     // go on at cpu.pc, and enter it in the lookup table
+  Reexecute,    // the host faulted in the code of cpu.pc: its semantics decide what that means
 };
 
 inline constexpr i32 kStateBias = offsetof(a64::CpuState, x) + 16 * 8;

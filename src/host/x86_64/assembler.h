@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+// An x86-64 assembler that writes where it is told: exact control of encodings, no allocation, no labels of its own.
+//
+// Guarantees: every instruction goes to `at()`, which advances; running past the limit sets `overflow()` and stops
+// writing (a region is emitted into room that was checked beforehand, so this is a backstop). Operand sizes are bits.
+// Vector instructions take VEX forms when `vex` was asked for, else the SSE ones; the caller picks forms that exist.
+// Deliberately not here: instruction selection, register allocation, relaxation of branches.
+#pragma once
+#include "base/log.h"
+#include "base/types.h"
+
+namespace grus::x64 {
+
+enum class Reg : u8 { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, none = 0xff };
+enum class Xmm : u8 {
+  x0, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11, x12, x13, x14, x15, none = 0xff
+};
+// Condition codes as encoded.
+enum class CC : u8 { o, no, b, ae, e, ne, be, a, s, ns, p, np, l, ge, le, g };
+inline constexpr CC invert(CC c) { return static_cast<CC>(static_cast<u8>(c) ^ 1); }
+
+// [base + index * scale + disp], or rip-relative to an absolute host address.
+struct Mem {
+  Reg base = Reg::none;
+  Reg index = Reg::none;
+  u8 scale = 1;
+  i32 disp = 0;
+  u64 rip_target = 0;
+  constexpr Mem(Reg b, i32 d) : base(b), disp(d) {}
+  constexpr Mem(Reg b, Reg i, u8 s, i32 d) : base(b), index(i), scale(s), disp(d) {}
+  static constexpr Mem rip(u64 target) {
+    Mem m(Reg::none, 0);
+    m.rip_target = target;
+    return m;
+  }
+};
+
+// The eight classic ALU operations, by their /digit.
+enum class Alu : u8 { add, or_, adc, sbb, and_, sub, xor_, cmp };
+enum class Shift : u8 { rol, ror, rcl, rcr, shl, shr, sal, sar };
+
+class Assembler {
+ public:
+  void start(u8* at, u8* limit) {
+    at_ = at;
+    limit_ = limit;
+    overflow_ = false;
+  }
+  u8* at() const { return at_; }
+  bool overflow() const { return overflow_; }
+
+  void byte(u8 b) {
+    if (at_ < limit_)
+      *at_++ = b;
+    else
+      overflow_ = true;
+  }
+  void word(u16 v) { put(v); }
+  void dword(u32 v) { put(v); }
+  void qword(u64 v) { put(v); }
+
+  // --- moves ---
+  void mov(unsigned size, Reg dst, Reg src) {
+    if (size == 8)
+      rr(8, 0x88, src, dst);
+    else
+      rr(size, 0x89, src, dst);
+  }
+  void mov(unsigned size, Reg dst, Mem src) { rm(size, size == 8 ? 0x8a : 0x8b, dst, src); }
+  void mov(unsigned size, Mem dst, Reg src) { rm(size, size == 8 ? 0x88 : 0x89, src, dst); }
+  void mov_imm(unsigned size, Mem dst, i32 imm);  // imm32 sign-extended for 64
+  // Shortest form of loading a constant; never touches flags.
+  void mov_imm(Reg dst, u64 imm);
+  void movzx(unsigned from, Reg dst, Reg src);
+  void movzx(unsigned from, Reg dst, Mem src);
+  void movsx(unsigned to, unsigned from, Reg dst, Reg src);
+  void movsx(unsigned to, unsigned from, Reg dst, Mem src);
+  void lea(unsigned size, Reg dst, Mem m) { rm(size, 0x8d, dst, m); }
+  void cmov(unsigned size, CC cc, Reg dst, Reg src) { rr0f(size, 0x40 | cc_(cc), dst, src); }
+  void cmov(unsigned size, CC cc, Reg dst, Mem src) { rm0f(size, 0x40 | cc_(cc), dst, src); }
+  void setcc(CC cc, Reg dst) { rr0f(8, 0x90 | cc_(cc), Reg::rax, dst); }
+  void push(Reg r) {
+    if (hi(r)) byte(0x41);
+    byte(0x50 | lo(r));
+  }
+  void pop(Reg r) {
+    if (hi(r)) byte(0x41);
+    byte(0x58 | lo(r));
+  }
+
+  // --- integer arithmetic ---
+  void alu(Alu op, unsigned size, Reg dst, Reg src) { rr(size, op_(op) << 3 | (size == 8 ? 0 : 1), src, dst); }
+  void alu(Alu op, unsigned size, Reg dst, Mem src) { rm(size, op_(op) << 3 | (size == 8 ? 2 : 3), dst, src); }
+  void alu(Alu op, unsigned size, Mem dst, Reg src) { rm(size, op_(op) << 3 | (size == 8 ? 0 : 1), src, dst); }
+  void alu_imm(Alu op, unsigned size, Reg dst, i32 imm);
+  void alu_imm(Alu op, unsigned size, Mem dst, i32 imm);
+  void test(unsigned size, Reg a, Reg b) { rr(size, size == 8 ? 0x84 : 0x85, b, a); }
+  void test_imm(unsigned size, Reg a, i32 imm);
+  void test_imm(unsigned size, Mem a, i32 imm);
+  void not_(unsigned size, Reg r) { rr(size, size == 8 ? 0xf6 : 0xf7, Reg(2), r); }
+  void neg(unsigned size, Reg r) { rr(size, size == 8 ? 0xf6 : 0xf7, Reg(3), r); }
+  void mul(unsigned size, Reg r) { rr(size, 0xf7, Reg(4), r); }
+  void imul1(unsigned size, Reg r) { rr(size, 0xf7, Reg(5), r); }
+  void div(unsigned size, Reg r) { rr(size, 0xf7, Reg(6), r); }
+  void idiv(unsigned size, Reg r) { rr(size, 0xf7, Reg(7), r); }
+  void imul(unsigned size, Reg dst, Reg src) { rr0f(size, 0xaf, dst, src); }
+  void imul(unsigned size, Reg dst, Mem src) { rm0f(size, 0xaf, dst, src); }
+  void cdq(unsigned size) {
+    if (size == 64) byte(0x48);
+    byte(0x99);
+  }
+  void shift_imm(Shift op, unsigned size, Reg r, u8 n);
+  void shift_cl(Shift op, unsigned size, Reg r) { rr(size, size == 8 ? 0xd2 : 0xd3, Reg(op_(op)), r); }
+  void shrd(unsigned size, Reg dst, Reg src, u8 n) {
+    rr0f(size, 0xac, src, dst);
+    byte(n);
+  }
+  // BMI2: shifts that take any count register and leave flags alone. 64 or 32 bits.
+  void shlx(unsigned size, Reg dst, Reg src, Reg count) { vex_gpr(size, 1, 0xf7, dst, count, src); }
+  void shrx(unsigned size, Reg dst, Reg src, Reg count) { vex_gpr(size, 3, 0xf7, dst, count, src); }
+  void sarx(unsigned size, Reg dst, Reg src, Reg count) { vex_gpr(size, 2, 0xf7, dst, count, src); }
+  void rorx(unsigned size, Reg dst, Reg src, u8 n);
+  void bswap(unsigned size, Reg r) {
+    rex(size == 64, Reg::rax, Reg::none, r, false);
+    byte(0x0f);
+    byte(0xc8 | lo(r));
+  }
+  void lzcnt(unsigned size, Reg dst, Reg src) {
+    byte(0xf3);
+    rr0f(size, 0xbd, dst, src);
+  }
+  void bsr(unsigned size, Reg dst, Reg src) { rr0f(size, 0xbd, dst, src); }
+  void bt_imm(unsigned size, Reg r, u8 bit) {
+    rr0f(size, 0xba, Reg(4), r);
+    byte(bit);
+  }
+  void bt_imm(unsigned size, Mem m, u8 bit) {
+    rm0f(size, 0xba, Reg(4), m, 1);
+    byte(bit);
+  }
+  void crc32(unsigned size, Reg dst, Reg src);  // CRC-32C step; dst is 64 bits wide when size is 64
+  void popcnt(unsigned size, Reg dst, Reg src) {
+    byte(0xf3);
+    rr0f(size, 0xb8, dst, src);
+  }
+
+  // --- flags ---
+  void lahf() { byte(0x9f); }
+  void sahf() { byte(0x9e); }
+  void cmc() { byte(0xf5); }
+  void stc() { byte(0xf9); }
+  void clc() { byte(0xf8); }
+
+  // --- atomics ---
+  void lock() { byte(0xf0); }
+  void xchg(unsigned size, Mem m, Reg r) { rm(size, size == 8 ? 0x86 : 0x87, r, m); }
+  void xadd(unsigned size, Mem m, Reg r) { rm0f(size, size == 8 ? 0xc0 : 0xc1, r, m); }
+  void cmpxchg(unsigned size, Mem m, Reg r) { rm0f(size, size == 8 ? 0xb0 : 0xb1, r, m); }
+  void cmpxchg16b(Mem m) { rm0f(64, 0xc7, Reg(1), m); }
+
+  // --- control flow; targets are absolute host addresses within reach ---
+  void jmp(u64 target) { branch32(0xe9, target); }
+  void call(u64 target) { branch32(0xe8, target); }
+  void jcc(CC cc, u64 target) {
+    byte(0x0f);
+    byte(0x80 | cc_(cc));
+    dword(rel(target));
+  }
+  void jmp(Reg r) { rr(32, 0xff, Reg(4), r); }
+  void call(Reg r) { rr(32, 0xff, Reg(2), r); }
+  void jmp(Mem m) { rm(32, 0xff, Reg(4), m); }
+  void call(Mem m) { rm(32, 0xff, Reg(2), m); }
+  void ret() { byte(0xc3); }
+  void int3() { byte(0xcc); }
+  void ud2() { word(0x0b0f); }
+  // A forward short jump: returns the place of its displacement for `patch8`.
+  u8* jcc8(CC cc) {
+    byte(0x70 | cc_(cc));
+    byte(0);
+    return at_ - 1;
+  }
+  u8* jmp8() {
+    byte(0xeb);
+    byte(0);
+    return at_ - 1;
+  }
+  void patch8(u8* place) {
+    if (overflow_) return;
+    i64 d = at_ - (place + 1);
+    CHECK(d >= -128 && d <= 127);
+    *place = static_cast<u8>(d);
+  }
+  u8* jcc32(CC cc) {
+    byte(0x0f);
+    byte(0x80 | cc_(cc));
+    dword(0);
+    return at_ - 4;
+  }
+  u8* jmp32() {
+    byte(0xe9);
+    dword(0);
+    return at_ - 4;
+  }
+  void patch32(u8* place, u64 target) {
+    if (overflow_) return;
+    i32 d = static_cast<i32>(target - (reinterpret_cast<u64>(place) + 4));
+    __builtin_memcpy(place, &d, 4);
+  }
+  void nop(unsigned bytes);
+
+  // --- vector: legacy SSE encoding `prefix 0f [38|3a] opcode`, or VEX.128 of the same ---
+  bool vex = false;
+  // prefix: 0, 0x66, 0xf3, 0xf2. map: 1 = 0f, 2 = 0f38, 3 = 0f3a. Two operands (dst, src).
+  void sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm src, bool w = false);
+  void sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Mem src, bool w = false, unsigned trailing = 0);
+  // Three operands dst = a op b: VEX when available, else movaps dst, a first (dst must not be b then).
+  void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b);
+  void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing = 0);
+  void movaps(Xmm dst, Xmm src) {
+    if (dst != src) sse(0, 1, 0x28, dst, src);
+  }
+  void movups(Xmm dst, Mem src) { sse(0, 1, 0x10, dst, src); }
+  void movups(Mem dst, Xmm src) { sse(0, 1, 0x11, src, dst); }
+  void movaps(Xmm dst, Mem src) { sse(0, 1, 0x28, dst, src); }
+  void movaps(Mem dst, Xmm src) { sse(0, 1, 0x29, src, dst); }
+  void movd(Xmm dst, Mem src) { sse(0x66, 1, 0x6e, dst, src); }
+  void movd(Mem dst, Xmm src) { sse(0x66, 1, 0x7e, src, dst); }
+  void movd(Xmm dst, Reg src) { sse(0x66, 1, 0x6e, dst, Xmm(src)); }
+  void movd(Reg dst, Xmm src) { sse(0x66, 1, 0x7e, src, Xmm(dst)); }
+  void movq(Xmm dst, Mem src) { sse(0xf3, 1, 0x7e, dst, src); }
+  void movq(Mem dst, Xmm src) { sse(0x66, 1, 0xd6, src, dst); }
+  void movq(Xmm dst, Xmm src) { sse(0xf3, 1, 0x7e, dst, src); }  // clears the upper half
+  void movq(Xmm dst, Reg src) { sse(0x66, 1, 0x6e, dst, Xmm(src), true); }
+  void movq(Reg dst, Xmm src) { sse(0x66, 1, 0x7e, src, Xmm(dst), true); }
+  void pxor(Xmm dst, Xmm a, Xmm b) { sse3(0x66, 1, 0xef, dst, a, b); }
+  void xorps_self(Xmm r) { sse3(0, 1, 0x57, r, r, r); }
+
+  // --- generic forms, for templates that need an opcode not named above ---
+  void rr(unsigned size, u8 opcode, Reg reg, Reg rm_);
+  void rm(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing = 0);
+  void rr0f(unsigned size, u8 opcode, Reg reg, Reg rm_);
+  void rm0f(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing = 0);
+
+ private:
+  static u8 lo(Reg r) { return static_cast<u8>(r) & 7; }
+  static bool hi(Reg r) { return r != Reg::none && (static_cast<u8>(r) & 8); }
+  static u8 cc_(CC c) { return static_cast<u8>(c); }
+  static u8 op_(Alu o) { return static_cast<u8>(o); }
+  static u8 op_(Shift o) { return static_cast<u8>(o); }
+  template <typename T>
+  void put(T v) {
+    if (at_ + sizeof v <= limit_) {
+      __builtin_memcpy(at_, &v, sizeof v);
+      at_ += sizeof v;
+    } else {
+      overflow_ = true;
+    }
+  }
+  u32 rel(u64 target) { return static_cast<u32>(target - (reinterpret_cast<u64>(at_) + 4)); }
+  void branch32(u8 opcode, u64 target) {
+    byte(opcode);
+    dword(rel(target));
+  }
+  void rex(bool w, Reg reg, Reg index, Reg base, bool force);
+  void modrm(Reg reg, Reg rm_) { byte(0xc0 | lo(reg) << 3 | lo(rm_)); }
+  void modrm(Reg reg, const Mem& m, unsigned trailing);
+  void vex_prefix(u8 prefix, u8 map, bool w, u8 reg, u8 vvvv, u8 index, u8 base);
+  void vex_gpr(unsigned size, u8 pp, u8 opcode, Reg reg, Reg vvvv, Reg rm_);
+
+  u8* at_ = nullptr;
+  u8* limit_ = nullptr;
+  bool overflow_ = false;
+};
+
+}  // namespace grus::x64

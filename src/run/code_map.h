@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Which guest addresses may be executed, which windows hold their translations, and the one lock over both.
+//
+// Guarantees: everything here is called with `translator_lock` held. Executable ranges are disjoint and merged; windows do
+// not overlap within one FP context and stay when their range goes (code is killed, the room is reused on a new mapping).
+#pragma once
+#include "base/lock.h"
+#include "cache/window.h"
+
+namespace grus::run {
+
+extern Lock translator_lock;
+
+struct ExecutableRange {
+  u64 begin, end;
+};
+
+// The executable range that contains pc, or nullptr.
+const ExecutableRange* executable_range(u64 pc);
+void set_executable(u64 begin, u64 end, bool executable);
+// The window for pc (made when there is none); nullptr without memory or when pc is not executable.
+cache::Window* window_for(u64 pc, u8 fp_context);
+cache::Window* find_window(u64 pc, u8 fp_context);
+cache::Window* window_of_host(u64 host);
+// The window ran full: everything in it is killed and translation goes on in a new one.
+cache::Window* replace_window(cache::Window* w);
+// Kills translations of [begin, end) in every window. Returns the number of regions.
+u32 kill_translations(u64 begin, u64 end);
+u64 sum_over_windows(u64 cache::Window::*field);
+
+}  // namespace grus::run

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+// The loop between C++ and translated code: find or make the code for a pc, enter it, act on why it was left.
+#include "run/execute.h"
+
+#include "base/clock.h"
+#include "base/guest_memory.h"
+#include "base/host_syscall.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "host/x86_64/features.h"
+#include "insn.h"
+#include "run/code_map.h"
+#include "run/offsets.h"
+#include "translate/region.h"
+
+namespace grus::run {
+
+using a64::CpuState;
+using a64::ExceptionKind;
+
+static_assert(offsetof(ThreadState, cpu) == 0 && kStateBias == GRUS_BIAS);
+static_assert(offsetof(CpuState, sp) == GRUS_SP + GRUS_BIAS);
+static_assert(offsetof(CpuState, pc) == GRUS_PC + GRUS_BIAS);
+static_assert(offsetof(CpuState, mxcsr) == GRUS_MXCSR + GRUS_BIAS);
+static_assert(offsetof(CpuState, v) == GRUS_V(0) + GRUS_BIAS);
+static_assert(offsetof(CpuState, fp_context) == GRUS_FP_CONTEXT + GRUS_BIAS);
+static_assert(offsetof(ThreadState, lookup) == GRUS_LOOKUP + GRUS_BIAS);
+static_assert(offsetof(ThreadState, engine_sp) == GRUS_ENGINE_SP + GRUS_BIAS);
+static_assert(offsetof(ThreadState, return_sp) == GRUS_RETURN_SP + GRUS_BIAS);
+static_assert(offsetof(ThreadState, exit_site) == GRUS_EXIT_SITE + GRUS_BIAS);
+static_assert(offsetof(ThreadState, semantics_return) == GRUS_SEMANTICS_RETURN + GRUS_BIAS);
+static_assert(offsetof(ThreadState, exit_reason) == GRUS_EXIT_REASON + GRUS_BIAS);
+static_assert(offsetof(ThreadState, interrupt) == GRUS_INTERRUPT + GRUS_BIAS);
+
+extern "C" {
+[[gnu::visibility("hidden")]] void grus_enter(ThreadState* t, u64 host);
+[[gnu::visibility("hidden")]] void grus_exit_direct();
+[[gnu::visibility("hidden")]] void grus_exit_lookup();
+[[gnu::visibility("hidden")]] void grus_exit_exception();
+[[gnu::visibility("hidden")]] void grus_exit_indirect();
+[[gnu::visibility("hidden")]] void grus_call_semantics();
+[[gnu::visibility("hidden")]] void grus_return_miss();
+[[gnu::visibility("hidden")]] int grus_run_semantics(ThreadState* t, u64 packed, u64 pc);
+}
+
+namespace {
+
+Statistics g_statistics;
+bool g_interpret;
+a64_to_x64::RegionBuilder g_builder;
+
+constexpr size_t kReturnStackBytes = 256 << 10, kGuardBytes = 4096;
+constexpr u64 kLookupBytes = sizeof(LookupEntry) << kLookupBits;
+constexpr u64 kNoPrediction = ~u64{0};  // odd: never a guest pc
+
+u64 address_of(void (*f)()) { return reinterpret_cast<u64>(f); }
+
+LookupEntry& lookup_entry(ThreadState& t, u64 pc) {
+  return t.lookup[((pc | t.cpu.fp_context) << 2 & (((1u << kLookupBits) - 1) << 4)) >> 4];
+}
+
+// After a semantics function: what the exception, if any, means for pc.
+void settle_pc(CpuState& cpu) {
+  switch (cpu.exception.kind) {
+    case ExceptionKind::None:
+    case ExceptionKind::Supervisor:
+    case ExceptionKind::CacheInvalidate:
+    case ExceptionKind::ContextSync:
+    case ExceptionKind::FpContextChange: cpu.pc = cpu.next_pc; break;
+    default: break;
+  }
+}
+
+void run_row(CpuState& cpu, a64::Insn insn) {
+  cpu.next_pc = cpu.pc + 4;
+  cpu.exception.kind = ExceptionKind::None;
+  a64::Semantics semantics = a64::kSemantics[static_cast<unsigned>(insn.op)];
+  // No semantics: unallocated, or a feature that is not advertised.
+  if (semantics)
+    semantics(cpu, insn);
+  else
+    cpu.raise(ExceptionKind::Undefined);
+  settle_pc(cpu);
+}
+
+void raise_fetch_abort(CpuState& cpu, u64 pc, MemoryFault f) {
+  cpu.exception = a64::Exception{ExceptionKind::InstructionAbort, false, f.sig(), f.code(), 0, pc};
+}
+
+// Checks that pc may be fetched from; sets the exception otherwise.
+bool check_fetch(CpuState& cpu) {
+  if (cpu.pc & 3) {
+    cpu.raise(ExceptionKind::PcAlignment, cpu.pc);
+    return false;
+  }
+  if (executable_range(cpu.pc)) return true;
+  // Mapped but not executable is SEGV_ACCERR, else SEGV_MAPERR (arch/arm64/mm/fault.c).
+  constexpr u64 kSegv = 11, kMapErr = 1, kAccErr = 2;
+  u8 probe;
+  MemoryFault f = load_guest(GuestAddr(cpu.pc), &probe);
+  u64 code = f && f.code() == kMapErr ? kMapErr : kAccErr;
+  raise_fetch_abort(cpu, cpu.pc, MemoryFault{kSegv | code << 8, cpu.pc});
+  return false;
+}
+
+// Executes one instruction by its semantics. false: cpu.exception is set.
+bool step(CpuState& cpu) {
+  {
+    LockGuard guard(translator_lock);
+    if (!check_fetch(cpu)) return false;
+  }
+  u32 word;
+  if (MemoryFault f = load_guest(GuestAddr(cpu.pc), &word)) {
+    raise_fetch_abort(cpu, cpu.pc, f);
+    return false;
+  }
+  g_statistics.semantics_calls++;
+  run_row(cpu, a64::Insn{word, a64::decode(word)});
+  return cpu.exception.kind == ExceptionKind::None;
+}
+
+// The host code for cpu.pc, made if need be; 0: cpu.exception is set.
+u64 entry_for(ThreadState& t) {
+  CpuState& cpu = t.cpu;
+  LockGuard guard(translator_lock);
+  if (!check_fetch(cpu)) return 0;
+  cache::Window* w = window_for(cpu.pc, cpu.fp_context);
+  CHECK(w != nullptr);
+  if (u64 host = w->find(cpu.pc)) return host;
+  const ExecutableRange* range = executable_range(cpu.pc);
+  u64 start = host_counter_ns();
+  for (int attempt = 0;; attempt++) {
+    u64 host = 0;
+    MemoryFault f;
+    switch (g_builder.build(*w, cpu.pc, range->begin, range->end, &host, &f)) {
+      case a64_to_x64::BuildResult::Ok:
+        g_statistics.regions++;
+        g_statistics.translate_ns += host_counter_ns() - start;
+        return host;
+      case a64_to_x64::BuildResult::Unreadable: raise_fetch_abort(cpu, cpu.pc, f); return 0;
+      case a64_to_x64::BuildResult::Full:
+        CHECK(attempt < 2);
+        w = replace_window(w);
+        CHECK(w != nullptr);
+    }
+  }
+}
+
+void clear_lookup(ThreadState& t) {
+  for (u64 i = 0; i < u64{1} << kLookupBits; i++) t.lookup[i] = LookupEntry{kLookupEmpty, 0};
+}
+
+// Makes a direct exit jump straight to where it leads.
+void link(u64 site, u64 host) {
+  LockGuard guard(translator_lock);
+  cache::Window* w = window_of_host(site);
+  if (!w) return;
+  cache::Region* r = w->region_of_host(site);
+  i64 distance = static_cast<i64>(host - (site + 4));
+  if (!r || r->dead || distance != static_cast<i32>(distance)) return;
+  i32 old = *reinterpret_cast<i32*>(site);
+  u64 cold = site + 4 + static_cast<u64>(static_cast<i64>(old));
+  // Already linked by another thread: then it does not lead to this region's cold code any more.
+  if (cold < ptr(w->code) + r->body_end || cold >= ptr(w->code) + r->host_end) return;
+  if (!w->links.push(cache::Link{static_cast<u32>(site - ptr(w->code)), static_cast<u32>(cold - ptr(w->code)), host}))
+    return;
+  __atomic_store_n(reinterpret_cast<i32*>(site), static_cast<i32>(distance), __ATOMIC_RELEASE);
+}
+
+void interpret_towards_entry(ThreadState& t) {
+  for (int n = 0; n < 64 && !t.interrupt; n++) {
+    if (n > 0) {
+      LockGuard guard(translator_lock);
+      cache::Window* w = find_window(t.cpu.pc, t.cpu.fp_context);
+      if (w && w->find(t.cpu.pc)) break;
+    }
+    if (!step(t.cpu)) return;
+  }
+  t.resume_by_interpretation = false;
+}
+
+}  // namespace
+
+extern "C" int grus_run_semantics(ThreadState* t, u64 packed, u64 pc) {
+  CpuState& cpu = t->cpu;
+  a64::Insn insn{static_cast<u32>(packed), static_cast<a64::Op>(packed >> 32)};
+  cpu.pc = pc;
+  g_statistics.semantics_calls++;
+  run_row(cpu, insn);
+  if (cpu.exception.kind != ExceptionKind::None) {
+    t->exit_reason = static_cast<u32>(ExitReason::Exception);
+    return 1;
+  }
+  if (a64::kRows[static_cast<unsigned>(insn.op)].flow != a64::Flow::None) {
+    t->exit_reason = static_cast<u32>(ExitReason::Lookup);
+    return 1;
+  }
+  return 0;
+}
+
+bool prepare_thread(ThreadState& t) {
+  t.runtime = RuntimeEntries{address_of(grus_exit_exception), address_of(grus_exit_lookup),
+                             address_of(grus_exit_direct),    address_of(grus_exit_indirect),
+                             address_of(grus_call_semantics), address_of(grus_return_miss)};
+  t.lookup = static_cast<LookupEntry*>(map_engine_pages(kLookupBytes));
+  u8* stack = static_cast<u8*>(map_engine_pages(kReturnStackBytes + 2 * kGuardBytes));
+  if (!t.lookup || !stack) return false;
+  host_syscall(__NR_mprotect, ptr(stack), kGuardBytes, 0);
+  host_syscall(__NR_mprotect, ptr(stack) + kGuardBytes + kReturnStackBytes, kGuardBytes, 0);
+  t.return_limit = ptr(stack) + kGuardBytes;
+  t.return_base = t.return_limit + kReturnStackBytes - 128;
+  for (u64 a = t.return_base; a < t.return_base + 128; a += 8) *reinterpret_cast<u64*>(a) = kNoPrediction;
+  t.return_sp = t.return_base;
+  clear_lookup(t);
+  t.interrupt = 0;
+  t.resume_by_interpretation = false;
+  t.stepping = false;
+  return true;
+}
+
+void release_thread(ThreadState& t) {
+  if (t.lookup) unmap_engine_pages(t.lookup, kLookupBytes);
+  if (t.return_limit)
+    unmap_engine_pages(reinterpret_cast<void*>(t.return_limit - kGuardBytes), kReturnStackBytes + 2 * kGuardBytes);
+  t.lookup = nullptr;
+  t.return_limit = 0;
+}
+
+void after_fork(ThreadState& t) {
+  t.interrupt = 0;
+  t.stepping = false;
+}
+
+void lock_for_fork() { translator_lock.acquire(); }
+void unlock_after_fork(bool in_child) {
+  if (in_child)
+    translator_lock.reset();
+  else
+    translator_lock.release();
+}
+
+void set_interpret(bool on) { g_interpret = on; }
+
+void execute(ThreadState& t) {
+  CpuState& cpu = t.cpu;
+  cpu.exception.kind = ExceptionKind::None;
+  while (!t.interrupt) {
+    if (g_interpret) {
+      if (!step(cpu)) return;
+      continue;
+    }
+    if (t.resume_by_interpretation) {
+      interpret_towards_entry(t);
+      if (cpu.exception.kind != ExceptionKind::None) return;
+      continue;
+    }
+    u64 host = entry_for(t);
+    if (!host) return;
+    switch (static_cast<ExitReason>(t.exit_reason)) {
+      case ExitReason::Direct: link(t.exit_site, host); break;
+      case ExitReason::Indirect: {
+        g_statistics.lookups++;
+        lookup_entry(t, cpu.pc) = LookupEntry{cpu.pc | cpu.fp_context, host};
+        break;
+      }
+      default: break;
+    }
+    grus_enter(&t, host);
+    ExitReason reason = static_cast<ExitReason>(t.exit_reason);
+    if (reason == ExitReason::Exception) {
+      t.exit_reason = static_cast<u32>(ExitReason::Lookup);
+      if (cpu.exception.kind == ExceptionKind::FpContextChange) {
+        // Predictions lead to code of the other context.
+        t.return_sp = t.return_base;
+        clear_lookup(t);
+      }
+      return;
+    }
+    if (reason == ExitReason::Interrupted) {
+      t.resume_by_interpretation = true;
+      return;
+    }
+    if (reason == ExitReason::Reexecute) {
+      t.exit_reason = static_cast<u32>(ExitReason::Lookup);
+      g_statistics.fixups++;
+      t.resume_by_interpretation = true;
+      if (!step(cpu)) return;
+    }
+  }
+}
+
+void guest_range_unmapped(u64 begin, u64 end) {
+  LockGuard guard(translator_lock);
+  set_executable(begin, end, false);
+  g_statistics.invalidations += kill_translations(begin, end);
+}
+
+void guest_range_executable(u64 begin, u64 end, bool executable) {
+  LockGuard guard(translator_lock);
+  if (!executable) g_statistics.invalidations += kill_translations(begin, end);
+  set_executable(begin, end, executable);
+}
+
+void guest_code_modified(u64 begin, u64 end) {
+  LockGuard guard(translator_lock);
+  g_statistics.invalidations += kill_translations(begin, end);
+}
+
+const Statistics& statistics() {
+  LockGuard guard(translator_lock);
+  g_statistics.translated_insns = sum_over_windows(&cache::Window::insns_translated);
+  g_statistics.distinct_insns = sum_over_windows(&cache::Window::insns_distinct);
+  return g_statistics;
+}
+
+u64 guest_pc_of(u64 host_pc) {
+  LockGuard guard(translator_lock);
+  cache::Window* w = window_of_host(host_pc);
+  cache::Place p;
+  return w && locate(*w, host_pc, &p) ? p.guest_pc : 0;
+}
+
+}  // namespace grus::run

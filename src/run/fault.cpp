@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// Host signals that arrive while translated code or the engine's guest-memory access runs.
+//
+// A handler never runs guest code and never decides what a fault means: it writes the registers back as they were before
+// the interrupted instruction and makes the thread leave; execute() then runs that one instruction by its semantics, which
+// either find the same fault in the architecture's terms (address, read or write) or succeed (a tagged pointer, which the host
+// calls non-canonical). Asynchronous signals leave at an instruction boundary, reached by single steps.
+#include "base/guest_memory.h"
+#include "base/host_syscall.h"
+#include "base/lock.h"
+#include "cache/window.h"
+#include "run/code_map.h"
+#include "run/execute.h"
+#include "translate/a64_to_x64/homes.h"
+
+namespace grus::run {
+namespace {
+
+constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigSegv = 11;
+constexpr int kTrapTrace = 2, kSiKernel = 0x80;
+constexpr u64 kTrapFlag = 1 << 8;
+
+// The kernel's ucontext (arch/x86/include/uapi/asm/{ucontext,sigcontext}.h), as far as it is needed.
+struct HostContext {
+  u64 uc_flags, uc_link, stack[3];
+  u64 r8, r9, r10, r11, r12, r13, r14, r15, di, si, bp, bx, dx, ax, cx, sp, ip, flags;
+  u16 cs, gs, fs, ss;
+  u64 err, trapno, oldmask, cr2;
+  u8* fpstate;  // FXSAVE image: MXCSR at 24, xmm at 160
+};
+
+struct HostSiginfo {
+  i32 signo, err, code, pad;
+  u64 addr;
+};
+
+extern "C" {
+[[gnu::visibility("hidden")]] extern const char grus_enter_begin[], grus_enter_end[], grus_semantics_begin[],
+    grus_semantics_end[], grus_abort[], grus_leave_spilled[];
+extern const char __executable_start[], etext[];
+}
+
+bool in_engine(u64 rip) { return rip >= ptr(__executable_start) && rip < ptr(etext); }
+
+u64 host_register(const HostContext& c, x64::Reg r) {
+  const u64 by_number[16] = {c.ax, c.cx, c.dx, c.bx, c.sp, c.bp, c.si, c.di, c.r8, c.r9, c.r10, c.r11, c.r12, c.r13, c.r14, c.r15};
+  return by_number[static_cast<unsigned>(r)];
+}
+
+// EFLAGS of the interrupted context as nzcv_image.
+u16 flags_image(u64 eflags, cache::FlagsForm form) {
+  unsigned ah = eflags & 0xff, of = eflags >> 11 & 1;
+  if (form == cache::FlagsForm::Add) ah ^= 1;
+  if (form == cache::FlagsForm::Logic) {
+    ah |= 1;
+    of = 0;
+  }
+  return static_cast<u16>(ah << 8 | of);
+}
+
+// Writes the homes back, as the stubs' STORE_HOMES does, and makes the context continue at the exit.
+void leave_from(ThreadState& t, HostContext& c, u64 pc, cache::FlagsForm form, ExitReason reason) {
+  for (unsigned n = 0; n < 31; n++)
+    if (a64_to_x64::kHomes[n] != x64::Reg::none) t.cpu.x[n] = host_register(c, a64_to_x64::kHomes[n]);
+  t.cpu.sp = host_register(c, a64_to_x64::kHomes[a64_to_x64::kSP]);
+  for (unsigned n = 0; n < 32; n++) {
+    x64::Xmm home = a64_to_x64::kVectorHomes[n];
+    if (home != x64::Xmm::none)
+      __builtin_memcpy(&t.cpu.v[n], c.fpstate + 160 + 16 * static_cast<unsigned>(home), 16);
+  }
+  __builtin_memcpy(&t.cpu.mxcsr, c.fpstate + 24, 4);
+  if (form != cache::FlagsForm::Home) t.cpu.nzcv_image = flags_image(c.flags, form);
+  t.cpu.pc = pc;
+  t.return_sp = c.sp;
+  t.exit_reason = static_cast<u32>(reason);
+  t.stepping = false;
+  c.bp = ptr(&t) + kStateBias;
+  c.flags &= ~kTrapFlag;
+  c.ip = ptr(grus_leave_spilled);
+}
+
+void abandon(ThreadState& t, HostContext& c) {
+  c.bp = ptr(&t) + kStateBias;
+  c.flags &= ~kTrapFlag;
+  t.stepping = false;
+  c.ip = ptr(grus_abort);
+}
+
+bool place_of(u64 rip, cache::Place* place) {
+  LockGuard guard(translator_lock);
+  cache::Window* w = window_of_host(rip);
+  return w && cache::locate(*w, rip, place);
+}
+
+}  // namespace
+
+void interrupt(ThreadState& t, void* host_context) {
+  HostContext& c = *static_cast<HostContext*>(host_context);
+  if ((c.ip >= ptr(grus_enter_begin) && c.ip < ptr(grus_enter_end)) ||
+      (c.ip >= ptr(grus_semantics_begin) && c.ip < ptr(grus_semantics_end)))
+    return abandon(t, c);
+  cache::Place place;
+  if (in_engine(c.ip) || !place_of(c.ip, &place)) {
+    // C++, which looks at `interrupt` on its way; or the host's vDSO on behalf of it.
+    c.flags &= ~kTrapFlag;
+    t.stepping = false;
+    return;
+  }
+  if (place.boundary && !place.cold && !place.landing)
+    return leave_from(t, c, place.guest_pc, place.flags, ExitReason::Interrupted);
+  c.flags |= kTrapFlag;
+  t.stepping = true;
+}
+
+bool handle_host_fault(ThreadState& t, int sig, const void* siginfo, void* host_context) {
+  HostContext& c = *static_cast<HostContext*>(host_context);
+  const HostSiginfo& info = *static_cast<const HostSiginfo*>(siginfo);
+  if (sig == kSigSegv || sig == kSigBus) {
+    int code = info.code == kSiKernel ? 1 : info.code;  // non-canonical: nothing is mapped there (SEGV_MAPERR)
+    if (guest_memory_fixup(&c.ip, &c.ax, &c.dx, sig, code, info.code == kSiKernel ? 0 : info.addr)) return true;
+  }
+  if (sig == kSigTrap && info.code == kTrapTrace && t.stepping) {
+    interrupt(t, host_context);
+    return true;
+  }
+  if (in_engine(c.ip)) return false;
+  // The prediction stack ran over: it starts anew, older predictions miss and find their way by lookup.
+  if (sig == kSigSegv && info.addr < t.return_limit && info.addr >= t.return_limit - kGuestPageSize) {
+    c.sp = t.return_base;
+    return true;
+  }
+  cache::Place place;
+  if (sig == kSigTrap) {
+    if (!place_of(c.ip - 1, &place) || !place.region->dead || place.cold) return false;
+    if (place.landing) c.sp += 8;
+    c.ip--;
+    for (u64 i = 0; i < u64{1} << kLookupBits; i++) t.lookup[i] = LookupEntry{kLookupEmpty, 0};
+    leave_from(t, c, place.guest_pc, place.flags, ExitReason::Lookup);
+    return true;
+  }
+  if (!place_of(c.ip, &place) || place.cold) return false;
+  leave_from(t, c, place.guest_pc, place.flags, ExitReason::Reexecute);
+  return true;
+}
+
+}  // namespace grus::run

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#include "translate/a64_to_x64/emitter.h"
+
+#include "translate/region.h"
+
+namespace grus::a64_to_x64 {
+
+namespace {
+constexpr Mem nzcv_home() { return state(offsetof(CpuState, nzcv_image)); }
+constexpr Mem runtime(size_t offset) { return state(offsetof(ThreadState, runtime) + offset); }
+}  // namespace
+
+void Emitter::load_guest_address(Reg dst, u64 address) {
+  if (address <= 0xffffffff) return mov_imm(dst, address);
+  i64 distance = static_cast<i64>(address - reinterpret_cast<u64>(at()));
+  if (region_.window().near && distance > -0x7f000000 && distance < 0x7f000000)
+    lea(64, dst, Mem::rip(address));
+  else
+    mov_imm(dst, address);
+}
+
+/* -- NZCV -------------------------------------------------------------------------------------------------------- */
+
+void Emitter::materialise() {
+  if (form_ == FlagsForm::Add) cmc();
+  if (form_ == FlagsForm::Logic) stc();
+  form_ = FlagsForm::Sub;
+  setcc(CC::o, Reg::rax);
+  lahf();
+  mov(16, nzcv_home(), Reg::rax);
+  home_valid_ = true;
+}
+
+void Emitter::clobber_flags() {
+  if (form_ != FlagsForm::Home && !home_valid_ && needed_) materialise();
+  form_ = FlagsForm::Home;
+}
+
+void Emitter::set_flags(FlagsForm form) {
+  form_ = live_out_ ? form : FlagsForm::Home;
+  home_valid_ = !live_out_;
+  needed_ = live_out_;
+}
+
+void Emitter::settle_flags() {
+  if (form_ != FlagsForm::Home && !home_valid_ && live_out_) materialise();
+}
+
+void Emitter::load_flags_as_sub() {
+  if (form_ == FlagsForm::Home) {
+    movzx(16, Reg::rax, nzcv_home());
+    alu_imm(Alu::add, 8, Reg::rax, 0x7f);  // al = 1 overflows
+    sahf();
+    home_valid_ = true;
+  } else if (form_ == FlagsForm::Add) {
+    cmc();
+  } else if (form_ == FlagsForm::Logic) {
+    stc();
+  }
+  form_ = FlagsForm::Sub;
+  needed_ = live_out_ && !a64::kRows[static_cast<unsigned>(insn_.op)].writes_nzcv;
+}
+
+CC Emitter::condition(unsigned cond) {
+  static const CC sub[14] = {CC::e, CC::ne, CC::ae, CC::b,  CC::s,  CC::ns, CC::o,
+                             CC::no, CC::a, CC::be, CC::ge, CC::l, CC::g,  CC::le};
+  bool carry = cond == 2 || cond == 3 || cond == 8 || cond == 9;
+  if (form_ == FlagsForm::Add && (cond == 2 || cond == 3)) {
+    needed_ = live_out_ && !a64::kRows[static_cast<unsigned>(insn_.op)].writes_nzcv;
+    return cond == 2 ? CC::b : CC::ae;
+  }
+  if (form_ == FlagsForm::Home || (form_ != FlagsForm::Sub && carry)) load_flags_as_sub();
+  needed_ = live_out_ && !a64::kRows[static_cast<unsigned>(insn_.op)].writes_nzcv;
+  return sub[cond];
+}
+
+/* -- Leaving ----------------------------------------------------------------------------------------------------- */
+
+void Emitter::call_semantics() {
+  clobber_flags();
+  mov_imm(Reg::rax, static_cast<u64>(insn_.op) << 32 | insn_.word);
+  load_guest_address(Reg::rcx, pc_);
+  Assembler::call(runtime(offsetof(run::RuntimeEntries, call_semantics)));
+  if (a64::kRows[static_cast<unsigned>(insn_.op)].writes_nzcv) {
+    form_ = FlagsForm::Home;
+    home_valid_ = true;
+  }
+}
+
+void Emitter::semantics_if(CC cc) { region_.add_cold_semantics(jcc32(cc)); }
+
+void Emitter::jump(u64 target) {
+  settle_flags();
+  region_.jump(*this, target);
+}
+
+void Emitter::jump_if(CC cc, u64 target) {
+  settle_flags();
+  region_.jump_if(*this, cc, target);
+}
+
+void Emitter::call(u64 target) {
+  settle_flags();
+  form_ = FlagsForm::Home;
+  load_guest_address(Reg::rax, pc_ + 4);
+  commit(30, Reg::rax);
+  push(Reg::rax);
+  region_.call(*this, target);
+  lea(64, Reg::rsp, Mem(Reg::rsp, 8));
+}
+
+// rax = target. Leaves rcx = the entry of this thread's table; ZF set when it is the right one.
+static void look_up(Emitter& e, Reg target) {
+  if (target != Reg::rax) e.mov(64, Reg::rax, target);
+  if (e.fp_context()) e.alu_imm(Alu::or_, 64, Reg::rax, 1);
+  e.lea(32, Reg::rcx, Mem(Reg::none, Reg::rax, 4, 0));
+  e.alu_imm(Alu::and_, 32, Reg::rcx, ((1 << run::kLookupBits) - 1) << 4);
+  e.alu(Alu::add, 64, Reg::rcx, state(offsetof(ThreadState, lookup)));
+  e.alu(Alu::cmp, 64, Reg::rax, Mem(Reg::rcx, 0));
+}
+
+void Emitter::jump_indirect(Reg target) {
+  settle_flags();
+  form_ = FlagsForm::Home;
+  look_up(*this, target);
+  region_.add_cold_indirect(jcc32(CC::ne), false);
+  Assembler::jmp(Mem(Reg::rcx, 8));
+}
+
+void Emitter::call_indirect(Reg target) {
+  settle_flags();
+  form_ = FlagsForm::Home;
+  if (target != Reg::rax) mov(64, Reg::rax, target);
+  load_guest_address(Reg::rdx, pc_ + 4);
+  commit(30, Reg::rdx);
+  push(Reg::rdx);
+  look_up(*this, Reg::rax);
+  region_.add_cold_indirect(jcc32(CC::ne), true);
+  Assembler::call(Mem(Reg::rcx, 8));
+  lea(64, Reg::rsp, Mem(Reg::rsp, 8));
+}
+
+void Emitter::return_to(Reg target) {
+  settle_flags();
+  form_ = FlagsForm::Home;
+  if (target != Reg::rax) mov(64, Reg::rax, target);
+  alu(Alu::cmp, 64, Reg::rax, Mem(Reg::rsp, 8));
+  region_.add_cold_return(jcc32(CC::ne));
+  ret();
+}
+
+void Emitter::leave_supervisor(u32 imm) {
+  settle_flags();
+  form_ = FlagsForm::Home;
+  load_guest_address(Reg::rax, pc_ + 4);
+  mov(64, state(offsetof(CpuState, pc)), Reg::rax);
+  mov_imm(8, state(offsetof(CpuState, exception) + offsetof(a64::Exception, kind)),
+          static_cast<i32>(a64::ExceptionKind::Supervisor));
+  mov_imm(32, state(offsetof(CpuState, exception) + offsetof(a64::Exception, imm)), static_cast<i32>(imm));
+  Assembler::jmp(runtime(offsetof(run::RuntimeEntries, exit_exception)));
+}
+
+}  // namespace grus::a64_to_x64

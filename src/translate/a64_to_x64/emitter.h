@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// What a template writes with: an assembler that knows where guest registers live, who holds NZCV, and how to leave.
+//
+// A template `void templates::NAME(Emitter& e, a64::Insn i)` emits host code for one instruction. Its rules:
+//  * Homes: `e.use(n, scratch)` gives a host register that holds guest Xn (its home, or `scratch` after a load);
+//    `Reg d = e.def(n, scratch)` is where to compute a result, `e.commit(n, d)` ends it (stores memory homes; 31 is dropped).
+//    The numbers: 0-30, kZero = 31, kSP = 32 (`e.sp(i.Rn())` maps 31 to kSP). 32-bit results must be zero-extended to 64 bits
+//    in the register that is committed (32-bit host operations do that).
+//  * Scratch: rax, rcx, rdx, xmm0-xmm2; nothing survives from one template to the next.
+//  * Order: compute into scratch, access memory, then commit. A faulting instruction is executed again by its semantics
+//    from the registers as they were, so nothing may be committed before the last access that can fault.
+//  * Flags: before the first host instruction that changes EFLAGS call `e.clobber_flags()`; it saves NZCV if somebody still
+//    needs it. mov, lea, movzx, not, pushes, SSE moves and BMI2 shifts change none, so templates that use only those keep the
+//    setter and the reader fused. A setter ends with `e.set_flags(form)` right after the host instruction that
+//    computed them; a reader asks `e.condition(cond)` for a host condition code first.
+//    clobber_flags, condition, load_flags_as_sub and settle_flags may change rax: hold nothing there across them.
+//  * Vectors: `e.vuse(n, scratch)`, `e.vdef(n, scratch)`, `e.vcommit(n, x)`; the same order rule.
+//  * Too rare or too hard: no template at all, or `e.call_semantics()`: everything else (pc, exceptions) is taken care of.
+//    `e.semantics_if(cc)` branches to a cold call of the semantics for operands the fast path does not cover; it continues behind
+//    this instruction. Only before the first commit.
+// Deliberately not here: choosing what a region is (region.cpp), running it.
+#pragma once
+#include "cache/window.h"
+#include "guest/aarch64/registers.h"
+#include "host/x86_64/features.h"
+#include "insn.h"
+#include "translate/a64_to_x64/homes.h"
+
+namespace grus::a64_to_x64 {
+
+using a64::CpuState;
+using a64::Insn;
+using cache::FlagsForm;
+using run::ThreadState;
+using x64::Alu;
+using x64::CC;
+using x64::Shift;
+
+class RegionBuilder;
+
+class Emitter : public x64::Assembler {
+ public:
+  explicit Emitter(RegionBuilder& region) : region_(region) {}
+
+  const x64::Features& host() const { return x64::g_features; }
+  u64 pc() const { return pc_; }
+  u8 fp_context() const { return fp_context_; }
+
+  /* -- General registers ------------------------------------------------------------------------------------------ */
+  static unsigned sp(unsigned n) { return n == 31 ? kSP : n; }
+  static Reg home(unsigned n) { return kHomes[n]; }
+  static Mem slot(unsigned n) {
+    return state(n == kSP ? offsetof(CpuState, sp) : offsetof(CpuState, x) + 8 * n);
+  }
+  static bool in_memory(unsigned n) { return n != kZero && kHomes[n] == Reg::none; }
+  // mov dst, Xn. The zero register gives 0; flags survive.
+  void load(Reg dst, unsigned n, unsigned size = 64) {
+    if (n == kZero)
+      mov_imm(dst, 0);
+    else if (home(n) != Reg::none) {
+      if (home(n) != dst || size != 64) mov(size, dst, home(n));
+    }
+    else
+      mov(size, dst, slot(n));
+  }
+  // A register holding Xn: read only. With a home, the upper half of W operands is whatever X has.
+  Reg use(unsigned n, Reg scratch, unsigned size = 64) {
+    if (n != kZero && home(n) != Reg::none) return home(n);
+    load(scratch, n, size);
+    return scratch;
+  }
+  Reg def(unsigned n, Reg scratch) { return n != kZero && home(n) != Reg::none ? home(n) : scratch; }
+  void commit(unsigned n, Reg value) {
+    if (n == kZero) return;
+    if (home(n) == Reg::none)
+      mov(64, slot(n), value);
+    else if (home(n) != value)
+      mov(64, home(n), value);
+  }
+  // dst = dst op Xn, from the memory home directly where that is where it lives. Changes flags unless op is a mov.
+  void alu_with(Alu op, unsigned size, Reg dst, unsigned n) {
+    if (n == kZero)
+      alu_imm(op, size, dst, 0);
+    else if (in_memory(n))
+      alu(op, size, dst, slot(n));
+    else
+      alu(op, size, dst, home(n));
+  }
+
+  /* -- Guest addresses -------------------------------------------------------------------------------------------- */
+  // dst = a guest address known now; position independent where the window is near. Flags survive.
+  void load_guest_address(Reg dst, u64 address);
+  // [Xn or SP + offset] as a host operand; offsets beyond 32 bits do not occur. `scratch` is used for memory homes.
+  Mem address(unsigned n, i64 offset, Reg scratch) { return Mem(use(n, scratch), static_cast<i32>(offset)); }
+
+  /* -- Vectors ---------------------------------------------------------------------------------------------------- */
+  static Xmm vhome(unsigned n) { return kVectorHomes[n]; }
+  static Mem vslot(unsigned n, unsigned byte = 0) { return state(offsetof(CpuState, v) + 16 * n + byte); }
+  Xmm vuse(unsigned n, Xmm scratch) {
+    if (vhome(n) != Xmm::none) return vhome(n);
+    movaps(scratch, vslot(n));
+    return scratch;
+  }
+  void vload(Xmm dst, unsigned n) {
+    if (vhome(n) != Xmm::none)
+      movaps(dst, vhome(n));
+    else
+      movaps(dst, vslot(n));
+  }
+  Xmm vdef(unsigned n, Xmm scratch) { return vhome(n) != Xmm::none ? vhome(n) : scratch; }
+  void vcommit(unsigned n, Xmm value) {
+    if (vhome(n) == Xmm::none)
+      movaps(vslot(n), value);
+    else
+      movaps(vhome(n), value);
+  }
+  // The result is 64 (or 32) bits wide: the rest of the register becomes zero.
+  void vcommit64(unsigned n, Xmm value) {
+    if (vhome(n) != Xmm::none) {
+      movq(vhome(n), value);
+    } else {
+      movq(value, value);
+      movaps(vslot(n), value);
+    }
+  }
+  // dst = a op Vn for SSE/VEX opcodes, with the memory home as operand where possible (aligned).
+  void vop(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, unsigned n) {
+    if (vhome(n) != Xmm::none)
+      sse3(prefix, map, opcode, dst, a, vhome(n));
+    else
+      sse3(prefix, map, opcode, dst, a, vslot(n));
+  }
+
+  /* -- NZCV ------------------------------------------------------------------------------------------------------- */
+  // EFLAGS are about to change.
+  void clobber_flags();
+  // EFLAGS now hold the guest's flags: Sub (cmp, sub, sbb: CF is a borrow), Add (CF is a carry), Logic (CF = OF = 0, guest
+  // C = V = 0).
+  void set_flags(FlagsForm form);
+  // NZCV was written to its memory home by the template itself.
+  void flags_in_memory() {
+    form_ = FlagsForm::Home;
+    home_valid_ = true;
+  }
+  bool flags_needed() const { return live_out_; }  // does anybody read what this instruction sets?
+  // The host condition for an AArch64 one (not AL/NV), loading flags from memory when they are there. Changes rax; may change
+  // EFLAGS but keeps NZCV available.
+  CC condition(unsigned cond);
+  // EFLAGS hold NZCV in borrow sense (Sub) after this: for CCMP, ADC and the like.
+  void load_flags_as_sub();
+  // Memory home valid, EFLAGS untouched: before a control transfer or at a leader.
+  void settle_flags();
+
+  /* -- Leaving ---------------------------------------------------------------------------------------------------- */
+  void call_semantics();
+  void semantics_if(CC cc);
+  // Unconditional and conditional transfer to a guest pc: inside the region, to known code, or through a patchable exit.
+  void jump(u64 target);
+  void jump_if(CC cc, u64 target);
+  // Guest address in `target` (rax preferred; rcx and rdx are used): inline lookup.
+  void jump_indirect(Reg target);
+  // BL and BLR: pushes the prediction, calls, and lands behind. x30 must have been committed.
+  void call(u64 target);
+  void call_indirect(Reg target);
+  void return_to(Reg target);
+  // SVC: leaves with pc behind this instruction and ExceptionKind::Supervisor.
+  void leave_supervisor(u32 imm);
+
+ private:
+  friend class RegionBuilder;
+  void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
+
+  RegionBuilder& region_;
+  u64 pc_ = 0;
+  unsigned index_ = 0;  // of the instruction in the region
+  Insn insn_;
+  u8 fp_context_ = 0;
+  FlagsForm form_ = FlagsForm::Home;  // != Home: EFLAGS hold NZCV so
+  bool home_valid_ = true;            // memory holds NZCV too
+  bool live_out_ = false;
+  bool needed_ = false;  // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones
+};
+
+}  // namespace grus::a64_to_x64

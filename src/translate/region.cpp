@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: MIT
+#include "translate/region.h"
+
+#include "translate/a64_to_x64/templates.h"
+
+namespace grus::a64_to_x64 {
+
+using a64::Flow;
+using a64::kRows;
+using a64::Op;
+using a64::RowInfo;
+using cache::InsnMark;
+
+namespace {
+
+const RowInfo& row(Op op) { return kRows[static_cast<unsigned>(op)]; }
+
+i64 sext(u64 v, unsigned bits) { return static_cast<i64>(v << (64 - bits)) >> (64 - bits); }
+
+// The target of a direct branch, from its class of encoding (Arm ARM C4.1.88).
+u64 direct_target(u32 word, u64 pc) {
+  if ((word & 0x7c000000) == 0x14000000) return pc + static_cast<u64>(sext(word & 0x3ffffff, 26) * 4);  // B, BL
+  if ((word & 0x7e000000) == 0x36000000) return pc + static_cast<u64>(sext(word >> 5 & 0x3fff, 14) * 4);  // TBZ
+  return pc + static_cast<u64>(sext(word >> 5 & 0x7ffff, 19) * 4);  // CBZ, B.cond
+}
+
+constexpr size_t kMaxHostBytesPerInsn = 160;  // templates stay far below; a region is started only with room for its worst case
+
+}  // namespace
+
+int RegionBuilder::index_of(u64 pc) const {
+  if (!window_->contains(pc)) return -1;
+  u32 g = static_cast<u32>((pc - window_->guest_begin) / 4);
+  u32 at = g - map_base_;
+  if (at >= kRegionSpan || !map_[at]) return -1;
+  return map_[at] - 1;
+}
+
+/* -- Pass A ------------------------------------------------------------------------------------------------------ */
+
+// True when the branch's target belongs to this region (now or soon).
+bool RegionBuilder::mark_target(u32 g) {
+  u32 at = g - map_base_;
+  if (at >= kRegionSpan) return false;
+  if (map_[at]) {
+    insns_[map_[at] - 1].leader = true;
+    return true;
+  }
+  if (window_->index[g] > 0 || g < limit_low_ || g >= limit_high_) return false;
+  if (queued_ < kRegionInsns) queue_[queued_++] = g;
+  return true;
+}
+
+void RegionBuilder::decode_run(u32 g) {
+  cache::Window& w = *window_;
+  unsigned first = count_;
+  bool leader = true;
+  for (;; g++) {
+    u32 at = g - map_base_;
+    if (at >= kRegionSpan || g < limit_low_ || g >= limit_high_ || count_ >= kRegionInsns) break;
+    if (map_[at]) {
+      insns_[map_[at] - 1].leader = true;
+      break;
+    }
+    if (g != entry_word_ && w.index[g] > 0) break;
+    u64 pc = w.guest_begin + u64{4} * g;
+    u32 word;
+    if (load_guest(GuestAddr(pc), &word)) break;
+    Op op = a64::decode(word);
+    insns_[count_] = Decoded{word, g, op, leader, false, false};
+    map_[at] = static_cast<u16>(++count_);
+    leader = false;
+    Flow flow = row(op).flow;
+    bool stop = false;
+    switch (flow) {
+      case Flow::None: break;
+      case Flow::Branch:
+      case Flow::Cond: {
+        u64 target = direct_target(word, pc);
+        if (w.contains(target)) mark_target(static_cast<u32>((target - w.guest_begin) / 4));
+        stop = flow == Flow::Branch;
+        break;
+      }
+      case Flow::Call:
+      case Flow::IndirectCall:
+      case Flow::Svc:
+      case Flow::Sync: leader = true; break;
+      default: stop = true;
+    }
+    if (stop) break;
+  }
+  if (count_ != first) run_[runs_++] = Run{static_cast<u16>(first), static_cast<u16>(count_ - first)};
+}
+
+bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
+  entry_word_ = static_cast<u32>((pc - window_->guest_begin) / 4);
+  map_base_ = entry_word_ > kRegionSpan / 2 ? entry_word_ - kRegionSpan / 2 : 0;
+  count_ = fixups_ = colds_ = runs_ = queued_ = 0;
+  u32 probe;
+  if (MemoryFault f = load_guest(GuestAddr(pc), &probe)) {
+    *fault = f;
+    return false;
+  }
+  queue_[queued_++] = entry_word_;
+  for (unsigned i = 0; i < queued_ && count_ < kRegionInsns; i++) {
+    u32 at = queue_[i] - map_base_;
+    if (map_[at])
+      insns_[map_[at] - 1].leader = true;
+    else
+      decode_run(queue_[i]);
+  }
+  // Guest order; adjacent runs then fall through into each other.
+  for (unsigned i = 1; i < runs_; i++) {
+    Run r = run_[i];
+    u32 key = insns_[r.first].guest_word;
+    unsigned j = i;
+    for (; j > 0 && insns_[run_[j - 1].first].guest_word > key; j--) run_[j] = run_[j - 1];
+    run_[j] = r;
+  }
+  return true;
+}
+
+// Does the code at a place outside of the region read NZCV before writing it? Looks a few instructions ahead.
+bool RegionBuilder::live_at(u64 pc, unsigned depth) {
+  for (unsigned n = 0; n < 12; n++, pc += 4) {
+    if (int i = index_of(pc); i >= 0 && insns_[i].live_in) return true;
+    u32 word;
+    if (load_guest(GuestAddr(pc), &word)) return true;
+    const RowInfo& r = row(a64::decode(word));
+    if (r.reads_nzcv) return true;
+    if (r.writes_nzcv) return false;
+    switch (r.flow) {
+      case Flow::None:
+      case Flow::Sync:
+      case Flow::Svc: break;
+      case Flow::Branch: pc = direct_target(word, pc) - 4; break;
+      case Flow::Cond:
+        if (depth == 0 || live_at(direct_target(word, pc), depth - 1)) return true;
+        break;
+      case Flow::Ret: return false;
+      case Flow::Exception: return false;
+      default: return true;
+    }
+  }
+  return true;
+}
+
+bool RegionBuilder::live_after(unsigned i) {
+  const Decoded& d = insns_[i];
+  u64 pc = window_->guest_begin + u64{4} * d.guest_word;
+  const RowInfo& r = row(d.op);
+  auto at = [&](u64 target) {
+    int j = index_of(target);
+    return j >= 0 ? insns_[j].live_in : live_at(target, 2);
+  };
+  switch (r.flow) {
+    case Flow::Branch: return at(direct_target(d.word, pc));
+    case Flow::Cond: return at(pc + 4) || at(direct_target(d.word, pc));
+    case Flow::Call: return at(pc + 4) || live_at(direct_target(d.word, pc), 0);
+    case Flow::IndirectCall: return at(pc + 4);
+    case Flow::Ret: return false;
+    case Flow::Indirect: return true;
+    case Flow::Exception: return true;
+    default: return at(pc + 4);
+  }
+}
+
+void RegionBuilder::liveness() {
+  bool changed = true;
+  // What a leaving edge finds does not change between rounds except through live_at's look into this region, and
+  // everything only ever grows: a few rounds reach the fixed point.
+  while (changed) {
+    changed = false;
+    for (unsigned k = runs_; k-- > 0;) {
+      for (unsigned n = run_[k].count; n-- > 0;) {
+        unsigned i = run_[k].first + n;
+        Decoded& d = insns_[i];
+        const RowInfo& r = row(d.op);
+        bool out = d.live_out;
+        if (!out) {
+          bool inside = r.flow == Flow::None && n + 1 < run_[k].count;
+          out = inside ? insns_[i + 1].live_in : live_after(i);
+        }
+        bool in = r.reads_nzcv || (out && !r.writes_nzcv);
+        if (in != d.live_in || out != d.live_out) {
+          d.live_in = in;
+          d.live_out = out;
+          changed = true;
+        }
+      }
+    }
+  }
+}
+
+/* -- Pass B ------------------------------------------------------------------------------------------------------ */
+
+void RegionBuilder::exit_site(Emitter& e, u8* place, u64 target) {
+  u64 known = window_->contains(target) && !(target & 3) ? window_->find(target) : 0;
+  cold_[colds_++] = ColdStub{Cold::Exit, static_cast<u16>(current_), place, nullptr, target, known};
+}
+
+namespace {
+// Patched displacements are stored while other threads execute them: an aligned store of four bytes is seen whole.
+void align_displacement(Emitter& e, unsigned opcode_bytes) {
+  e.nop(static_cast<unsigned>(-(reinterpret_cast<i64>(e.at()) + opcode_bytes)) & 3);
+}
+}  // namespace
+
+void RegionBuilder::jump(Emitter& e, u64 target) {
+  int i = index_of(target);
+  if (i < 0) {
+    align_displacement(e, 1);
+    exit_site(e, e.jmp32(), target);
+  } else if (host_[i]) {
+    e.Assembler::jmp(reinterpret_cast<u64>(host_[i]));
+  } else if (static_cast<unsigned>(i) != next_in_order_) {
+    fixup_[fixups_++] = Fixup{e.jmp32(), static_cast<u16>(i)};
+  }
+}
+
+void RegionBuilder::jump_if(Emitter& e, CC cc, u64 target) {
+  int i = index_of(target);
+  if (i < 0) {
+    align_displacement(e, 2);
+    exit_site(e, e.jcc32(cc), target);
+  } else if (host_[i]) {
+    e.jcc(cc, reinterpret_cast<u64>(host_[i]));
+  } else {
+    fixup_[fixups_++] = Fixup{e.jcc32(cc), static_cast<u16>(i)};
+  }
+}
+
+void RegionBuilder::call(Emitter& e, u64 target) {
+  int i = index_of(target);
+  if (i >= 0 && host_[i]) {
+    e.Assembler::call(reinterpret_cast<u64>(host_[i]));
+    return;
+  }
+  if (i < 0) align_displacement(e, 1);
+  e.Assembler::call(u64{0});
+  if (i >= 0)
+    fixup_[fixups_++] = Fixup{e.at() - 4, static_cast<u16>(i)};
+  else
+    exit_site(e, e.at() - 4, target);
+}
+
+void RegionBuilder::add_cold_semantics(u8* place) {
+  cold_[colds_++] = ColdStub{Cold::Semantics, static_cast<u16>(current_), place, nullptr, 0, 0};
+}
+void RegionBuilder::add_cold_indirect(u8* place, bool is_call) {
+  cold_[colds_++] = ColdStub{is_call ? Cold::IndirectCall : Cold::Indirect, static_cast<u16>(current_), place,
+                             nullptr, 0, 0};
+}
+void RegionBuilder::add_cold_return(u8* place) {
+  cold_[colds_++] = ColdStub{Cold::Return, static_cast<u16>(current_), place, nullptr, 0, 0};
+}
+
+void RegionBuilder::emit_cold(Emitter& e) {
+  auto runtime = [](size_t offset) { return state(offsetof(ThreadState, runtime) + offset); };
+  u8* return_stub = nullptr;
+  u8* indirect_stub = nullptr;
+  for (unsigned k = 0; k < colds_; k++) {
+    ColdStub& c = cold_[k];
+    const Decoded& d = insns_[c.index];
+    u8* here = e.at();
+    switch (c.kind) {
+      case Cold::Semantics:
+        e.patch32(c.place, reinterpret_cast<u64>(here));
+        e.mov_imm(Reg::rax, static_cast<u64>(d.op) << 32 | d.word);
+        e.load_guest_address(Reg::rcx, window_->guest_begin + u64{4} * d.guest_word);
+        e.Assembler::call(runtime(offsetof(run::RuntimeEntries, call_semantics)));
+        e.Assembler::jmp(reinterpret_cast<u64>(c.back));
+        break;
+      case Cold::Return:
+        if (!return_stub) {
+          return_stub = here;
+          e.Assembler::jmp(runtime(offsetof(run::RuntimeEntries, return_miss)));
+        }
+        e.patch32(c.place, reinterpret_cast<u64>(return_stub));
+        break;
+      case Cold::Indirect:
+        if (!indirect_stub) {
+          indirect_stub = here;
+          e.Assembler::jmp(runtime(offsetof(run::RuntimeEntries, exit_indirect)));
+        }
+        e.patch32(c.place, reinterpret_cast<u64>(indirect_stub));
+        break;
+      case Cold::IndirectCall: {
+        // The prediction is pushed already; call the miss so that its host half is pushed too.
+        e.patch32(c.place, reinterpret_cast<u64>(here));
+        e.Assembler::call(runtime(offsetof(run::RuntimeEntries, exit_indirect)));
+        e.Assembler::jmp(reinterpret_cast<u64>(c.back - 5));  // the landing
+        break;
+      }
+      case Cold::Exit:
+        e.load_guest_address(Reg::rax, c.target);
+        e.lea(64, Reg::rcx, Mem::rip(reinterpret_cast<u64>(c.place)));
+        e.Assembler::jmp(runtime(offsetof(run::RuntimeEntries, exit_direct)));
+        e.patch32(c.place, c.known ? c.known : reinterpret_cast<u64>(here));
+        if (c.known && !e.overflow())
+          window_->links.push(cache::Link{static_cast<u32>(c.place - window_->code),
+                                          static_cast<u32>(here - window_->code), c.known});
+        break;
+    }
+  }
+}
+
+
+BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 exec_end, u64* host,
+                                 MemoryFault* fault) {
+  window_ = &w;
+  limit_low_ = exec_begin > w.guest_begin ? static_cast<u32>((exec_begin - w.guest_begin) / 4) : 0;
+  limit_high_ = static_cast<u32>(((exec_end < w.guest_end ? exec_end : w.guest_end) - w.guest_begin) / 4);
+  if (!discover(pc, fault)) return BuildResult::Unreadable;
+  liveness();
+
+  BuildResult result = BuildResult::Ok;
+  Emitter e(*this);
+  e.fp_context_ = w.fp_context;
+  e.vex = e.host().avx;
+  u32 begin = (w.used + 15) & ~15u;
+  size_t need = size_t{count_} * kMaxHostBytesPerInsn + 4096;
+  if (begin + need > w.capacity) {
+    result = BuildResult::Full;
+  } else {
+    u8* base = w.code + begin;
+    e.start(base, w.code + w.capacity);
+    __builtin_memset(host_, 0, count_ * sizeof host_[0]);
+    mark_count_ = 0;
+    u32 low = ~0u, high = 0;
+    for (unsigned k = 0; k < runs_; k++) {
+      const Run& run = run_[k];
+      for (unsigned n = 0; n < run.count; n++) {
+        unsigned i = run.first + n;
+        const Decoded& d = insns_[i];
+        if (d.guest_word < low) low = d.guest_word;
+        if (d.guest_word >= high) high = d.guest_word + 1;
+        current_ = i;
+        next_in_order_ = n + 1 < run.count ? i + 1 : k + 1 < runs_ ? run_[k + 1].first : ~0u;
+        if (d.leader || n == 0) {
+          e.form_ = FlagsForm::Home;
+          e.home_valid_ = true;
+        }
+        e.pc_ = w.guest_begin + u64{4} * d.guest_word;
+        e.insn_ = Insn{d.word, d.op};
+        e.index_ = i;
+        e.live_out_ = d.live_out;
+        e.needed_ = d.live_in;
+        host_[i] = e.at();
+        const RowInfo& r = row(d.op);
+        FlagsForm form = e.home_valid_ ? FlagsForm::Home : e.form_;
+        marks_[mark_count_++] =
+            InsnMark{static_cast<u32>(e.at() - base) | static_cast<u32>(form) << 30,
+                     d.guest_word | (r.flow == Flow::Call || r.flow == Flow::IndirectCall ? cache::kMarkCall : 0)};
+        unsigned colds_before = colds_;
+        if (Template t = kTemplates[static_cast<unsigned>(d.op)])
+          t(e, e.insn_);
+        else
+          e.call_semantics();
+        for (unsigned c = colds_before; c < colds_; c++) cold_[c].back = e.at();
+        // What follows: the next instruction in place, or a jump to it when it is elsewhere or somebody may enter there.
+        Flow flow = r.flow;
+        bool ends = flow == Flow::Branch || flow == Flow::Ret || flow == Flow::Indirect || flow == Flow::Exception;
+        if (ends) continue;
+        bool next_here = next_in_order_ != ~0u && insns_[next_in_order_].guest_word == d.guest_word + 1;
+        if (!next_here) {
+          // A mark of its own: a call's landing is found by where the next instruction begins.
+          marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - base), d.guest_word + 1};
+          e.settle_flags();
+          jump(e, e.pc_ + 4);
+        } else if (insns_[next_in_order_].leader) {
+          e.settle_flags();
+        }
+      }
+    }
+    u8* body_end = e.at();
+    emit_cold(e);
+    for (unsigned k = 0; k < fixups_; k++)
+      e.patch32(fixup_[k].place, reinterpret_cast<u64>(host_[fixup_[k].target]));
+    if (e.overflow()) {
+      result = BuildResult::Full;
+    } else {
+      cache::Region region{begin,
+                           static_cast<u32>(e.at() - w.code),
+                           static_cast<u32>(body_end - w.code),
+                           low,
+                           high,
+                           w.marks.size,
+                           mark_count_,
+                           false};
+      bool stored = w.regions.push(region);
+      for (unsigned i = 0; i < mark_count_ && stored; i++) stored = w.marks.push(marks_[i]);
+      if (!stored) {
+        result = BuildResult::Full;
+      } else {
+        w.used = region.host_end;
+        for (unsigned i = 0; i < count_; i++) {
+          i32* entry = &w.index[insns_[i].guest_word];
+          if (*entry == 0) w.insns_distinct++;
+          if (insns_[i].leader)
+            __atomic_store_n(entry, static_cast<i32>(host_[i] - w.code), __ATOMIC_RELEASE);
+          else if (*entry == 0)
+            *entry = cache::kCovered;
+        }
+        w.insns_translated += count_;
+        *host = reinterpret_cast<u64>(host_[0]);
+      }
+    }
+  }
+  for (unsigned i = 0; i < count_; i++) map_[insns_[i].guest_word - map_base_] = 0;
+  return result;
+}
+
+}  // namespace grus::a64_to_x64

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// INSTRUCTION -> HOST CODE: a region is the connected direct control flow around an entry, in guest order.
+//
+// Discovery stops at an instruction that the window already holds and jumps there; every leader becomes an entry of the
+// index. So nothing is translated twice for being reached twice. Pass A decodes into a flat array, marks leaders and runs
+// backward NZCV liveness to its fixed point; pass B calls the templates. Both linear; no allocation per instruction.
+// NZCV is taken to be dead at a function's return and at the entry of a called function whose first instructions do not read
+// it (AAPCS64), but alive across a call for a reader behind it, and alive at every other way out unless the code there
+// overwrites it.
+// One builder exists; whoever uses it holds the translator's lock. Deliberately not here: kernel calls, execution.
+#pragma once
+#include "base/guest_memory.h"
+#include "translate/a64_to_x64/emitter.h"
+
+namespace grus::a64_to_x64 {
+
+inline constexpr unsigned kRegionInsns = 1024;
+inline constexpr unsigned kRegionSpan = 8192;  // guest words around the entry that a region may reach
+
+enum class BuildResult : u8 { Ok, Full, Unreadable };
+
+class RegionBuilder {
+ public:
+  // Translates from `pc` in `w`; nothing outside of [exec_begin, exec_end) is taken for code. Ok: *host is the entry. Full: the window has no room left. Unreadable: the first instruction
+  // could not be fetched, *fault says how.
+  BuildResult build(cache::Window& w, u64 pc, u64 exec_begin, u64 exec_end, u64* host, MemoryFault* fault);
+  cache::Window& window() { return *window_; }
+
+  // For the emitter.
+  void jump(Emitter& e, u64 target);
+  void jump_if(Emitter& e, CC cc, u64 target);
+  void call(Emitter& e, u64 target);
+  void add_cold_semantics(u8* place);
+  void add_cold_indirect(u8* place, bool is_call);
+
+  void add_cold_return(u8* place);
+
+ private:
+  struct Decoded {
+    u32 word;
+    u32 guest_word;
+    a64::Op op;
+    bool leader, live_in, live_out;
+  };
+  struct Fixup {
+    u8* place;
+    u16 target;
+  };
+  enum class Cold : u8 { Semantics, Indirect, IndirectCall, Return, Exit };
+  struct ColdStub {
+    Cold kind;
+    u16 index;    // instruction
+    u8* place;    // displacement to patch
+    u8* back;     // where to continue
+    u64 target;   // Exit: guest pc
+    u64 known;    // Exit: host address that the site jumps to already
+  };
+  struct Run {
+    u16 first, count;
+  };
+
+  bool discover(u64 pc, MemoryFault* fault);
+  void decode_run(u32 guest_word);
+  void liveness();
+  bool live_at(u64 target, unsigned depth);
+  bool live_after(unsigned i);
+  void emit_cold(Emitter& e);
+  int index_of(u64 pc) const;
+  void exit_site(Emitter& e, u8* place, u64 target);
+  bool mark_target(u32 guest_word);
+
+  cache::Window* window_;
+  u32 entry_word_;
+  u32 map_base_, limit_low_, limit_high_;
+  unsigned count_, fixups_, colds_, runs_, queued_;
+  unsigned current_, next_in_order_;
+  Decoded insns_[kRegionInsns + 8];
+  u8* host_[kRegionInsns + 8];
+  cache::InsnMark marks_[2 * kRegionInsns + 16];
+  unsigned mark_count_;
+  Fixup fixup_[kRegionInsns * 2];
+  ColdStub cold_[kRegionInsns * 2];
+  Run run_[kRegionInsns];
+  u32 queue_[kRegionInsns];
+  u16 map_[kRegionSpan];  // guest word - map_base_ -> index + 1
+};
+
+}  // namespace grus::a64_to_x64
