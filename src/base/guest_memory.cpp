@@ -108,7 +108,14 @@ MemoryFault store_guest_bytes(GuestAddr a, unsigned size, const void* in) {
       u64 v[2];
       __builtin_memcpy(v, in, 16);
       // The second half first: an access that crosses into an unwritable page then leaves nothing written.
-      if (MemoryFault f = store<u64>(p + 8, v[1])) return f;
+      if (MemoryFault f = store<u64>(p + 8, v[1])) {
+        // Hardware reports the lowest address that faults: the first byte's, or the page that the access runs into.
+        // The exchange of 0 for 0 asks for write access and changes nothing.
+        u8 zero = 0;
+        if (MemoryFault first = compare_exchange_guest(a, 1, &zero, &zero)) return first;
+        f.addr = page_down(f.addr);
+        return f;
+      }
       return store<u64>(p, v[0]);
     }
   }

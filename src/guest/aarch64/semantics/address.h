@@ -11,16 +11,22 @@ namespace grus::a64 {
 
 inline constexpr u8 kSigbus = 7, kBusAdraln = 1;
 
+// si_addr comes without the tag (arch/arm64/mm/fault.c, do_mem_abort).
 inline bool alignment_fault(CpuState& cpu, u64 addr, bool write) {
-  cpu.exception = Exception{ExceptionKind::DataAbort, write, kSigbus, kBusAdraln, 0, addr};
+  cpu.exception =
+      Exception{ExceptionKind::DataAbort, write, kSigbus, kBusAdraln, 0, GuestAddr(addr).untagged().v};
   return false;
 }
 
 // if n == 31 then CheckSPAlignment(); address = SP[]; else address = X[n, 64];
-// arch/arm64/mm/fault.c, do_sp_pc_abort: SIGBUS, BUS_ADRALN, and the address is the stack pointer.
+// arch/arm64/mm/fault.c, do_sp_pc_abort: SIGBUS, BUS_ADRALN, and the address is the stack pointer, tag and
+// all.
 [[nodiscard]] inline bool base_address(CpuState& cpu, unsigned n, bool write, u64* base) {
   *base = cpu.XSP(n);
-  if (n == 31 && *base % 16 != 0) return alignment_fault(cpu, *base, write);
+  if (n == 31 && *base % 16 != 0) {
+    cpu.exception = Exception{ExceptionKind::DataAbort, write, kSigbus, kBusAdraln, 0, *base};
+    return false;
+  }
   return true;
 }
 
