@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+// See exec.h. The order of checks follows do_execveat_common(), do_open_execat(), load_script() and load_elf_binary().
+//
+// Nothing that is shared with others (memory of a vfork parent, descriptors of other threads) is changed before the host's
+// execveat, except that hidden descriptors lose close-on-exec for the moment.
+#include "linux/exec.h"
+
+#include <asm/stat.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/memfd.h>
+
+#include <initializer_list>
+
+#include "base/guest_memory.h"
+#include "base/host_syscall.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "engine/options.h"
+#include "linux/handlers.h"
+#include "linux/identity.h"
+#include "linux/loader/load.h"
+#include "linux/seccomp_filter.h"
+#include "linux/signal.h"
+
+namespace grus::linux {
+namespace {
+
+constexpr u64 kEmptyPath = 0x1000, kNoFollow = 0x100, kExecCheck = 0x10000, kEffectiveAccess = 0x200;
+constexpr u64 kPathMax = 4096;
+constexpr unsigned kScriptDepth = 5;  // bprm_execve(): deeper is ELOOP
+
+struct Descriptor {
+  int fd = -1;
+  Descriptor() = default;
+  explicit Descriptor(int n) : fd(n) {}
+  ~Descriptor() { close(); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  void close() {
+    if (fd >= 0) host_syscall(__NR_close, static_cast<u64>(fd));
+    fd = -1;
+  }
+  void take(Descriptor& other) {
+    close();
+    fd = other.fd;
+    other.fd = -1;
+  }
+};
+
+i64 file_status(int fd, struct stat* st) { return host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(st)); }
+
+// do_open_execat() without its last step: what it refuses is refused with the same errno.
+i64 check_executable(int fd, const struct stat& st) {
+  if ((st.st_mode & 0170000) != 0100000) return -EACCES;
+  const char* const argv[] = {"", nullptr};
+  i64 r = host_syscall(__NR_execveat, static_cast<u64>(fd), ptr(""), ptr(argv), 0, kEmptyPath | kExecCheck);
+  // Older kernels do not know AT_EXECVE_CHECK; they still tell the permission, not ETXTBSY.
+  if (r == -EINVAL || r == -ENOSYS)
+    r = host_syscall(439 /* faccessat2 */, static_cast<u64>(fd), ptr(""), 1, kEffectiveAccess | kEmptyPath);
+  return r == -EACCES || r == -ETXTBSY || r == -EPERM ? r : 0;
+}
+
+// The file that (dirfd, path) names: an O_PATH descriptor, and one that can be read when the file may be read.
+struct Target {
+  Descriptor path_only, readable;
+  struct stat st;
+};
+
+i64 open_target(Task& task, int dirfd, const char* path, u64 flags, Target* t) {
+  if (!*path) {
+    if (!(flags & kEmptyPath)) return -ENOENT;
+    if (dirfd == AT_FDCWD) return -EACCES;
+    if (is_hidden_fd(task, dirfd)) return -EBADF;
+    i64 copy = host_syscall(__NR_fcntl, static_cast<u64>(dirfd), F_DUPFD_CLOEXEC, 3);
+    if (is_error(copy)) return copy;
+    t->path_only.fd = static_cast<int>(copy);
+  } else {
+    u64 nofollow = (flags & kNoFollow) ? O_NOFOLLOW : 0;
+    i64 fd = host_syscall(__NR_openat, static_cast<u64>(dirfd), ptr(path), O_PATH | O_CLOEXEC | nofollow);
+    if (is_error(fd)) return fd;
+    t->path_only.fd = static_cast<int>(fd);
+  }
+  if (i64 error = file_status(t->path_only.fd, &t->st)) return error;
+  if ((t->st.st_mode & 0170000) == 0120000) return -ELOOP;
+  bool by_name = *path;
+  if (by_name && is_engine_inode(t->st.st_dev, t->st.st_ino)) {
+    i64 fd = identity_resolve_exe(task, dirfd, path, !(flags & kNoFollow));
+    if (fd >= 0) {
+      t->path_only.close();
+      t->path_only.fd = static_cast<int>(fd);
+      by_name = false;
+      if (i64 error = file_status(t->path_only.fd, &t->st)) return error;
+    } else if (fd != -ENOENT) {
+      return fd;
+    }
+  }
+  if (i64 error = check_executable(t->path_only.fd, t->st)) return error;
+
+  // Reopen to read: by name when there is one (works without /proc), else through /proc, else the descriptor itself when
+  // it was not opened with O_PATH.
+  constexpr u64 kRead = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+  if (by_name) {
+    i64 fd = host_syscall(__NR_openat, static_cast<u64>(dirfd), ptr(path), kRead);
+    if (!is_error(fd)) {
+      t->readable.fd = static_cast<int>(fd);
+      struct stat again;
+      if (!file_status(t->readable.fd, &again) && again.st_ino == t->st.st_ino && again.st_dev == t->st.st_dev) return 0;
+      t->readable.close();
+    }
+  }
+  char link[64];
+  format_to(link, sizeof link, "/proc/self/fd/%d", t->path_only.fd);
+  i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(link), kRead);
+  if (is_error(fd)) {
+    u8 byte;
+    if (host_syscall(__NR_pread64, static_cast<u64>(t->path_only.fd), ptr(&byte), 1, 0) < 0) return 0;
+    fd = host_syscall(__NR_fcntl, static_cast<u64>(t->path_only.fd), F_DUPFD_CLOEXEC, 3);
+  }
+  if (!is_error(fd)) t->readable.fd = static_cast<int>(fd);
+  return 0;
+}
+
+size_t read_head(int fd, u8* head) {
+  i64 n = host_syscall(__NR_pread64, static_cast<u64>(fd), ptr(head), kScriptHead, 0);
+  size_t size = n > 0 ? static_cast<size_t>(n) : 0;
+  for (size_t i = size; i < kScriptHead; i++) head[i] = 0;
+  return size;
+}
+
+// Everything that load_elf_binary() refuses before the point of no return.
+i64 check_guest_elf(int fd) {
+  ElfFile program;
+  if (i64 error = open_elf(fd, false, &program)) return error == -EINVAL ? 0 : error;  // found later: SIGSEGV, as natively
+  char path[4097];
+  i64 has = read_interpreter_path(program, path);
+  release_elf(program);
+  if (has <= 0) return has;
+  Descriptor interpreter(open_interpreter(path, engine_options().prefix));
+  if (interpreter.fd < 0) return interpreter.fd;
+  ElfFile file;
+  i64 error = open_elf(interpreter.fd, true, &file);
+  if (!error) release_elf(file);
+  return error == -EINVAL ? 0 : error;
+}
+
+// Would the kernel give this file's owner, group or capabilities to a process that executes it by name?
+bool gains_privileges(const struct stat& st, int fd) {
+  if ((st.st_mode & 04000) && st.st_uid != static_cast<u32>(host_syscall(__NR_geteuid))) return true;
+  if ((st.st_mode & 02010) == 02010 && st.st_gid != static_cast<u32>(host_syscall(__NR_getegid))) return true;
+  if (host_syscall(__NR_geteuid) == 0) return false;
+  u8 capabilities[24];
+  return host_syscall(__NR_fgetxattr, static_cast<u64>(fd), ptr("security.capability"), ptr(capabilities),
+                      sizeof capabilities) > 0;
+}
+
+// A guest's array of string pointers, copied without tags, with room before and behind.
+struct PointerArray {
+  u64 inline_data[768];
+  u64* data = inline_data;
+  size_t size = 0, mapped = 0;
+
+  ~PointerArray() {
+    if (mapped) unmap_engine_pages(data, mapped);
+  }
+  i64 read(u64 array, size_t skip, size_t before, size_t behind) {
+    size_t count = 0;
+    u64 value;
+    if (array)
+      for (;; count++) {
+        if (load_guest(GuestAddr(array + 8 * count), &value)) return -EFAULT;
+        if (!value) break;
+        if (count > (1u << 27)) return -E2BIG;
+      }
+    if (skip > count) skip = count;
+    size_t room = before + count - skip + behind + 1;
+    if (room > sizeof inline_data / 8) {
+      mapped = page_up(room * 8);
+      data = static_cast<u64*>(map_engine_pages(mapped));
+      if (!data) {
+        mapped = 0;
+        return -ENOMEM;
+      }
+    }
+    for (size_t i = skip; i < count; i++) {
+      if (load_guest(GuestAddr(array + 8 * i), &value)) return -EFAULT;
+      data[before + i - skip] = GuestAddr(value).untagged().v;
+    }
+    size = before + count - skip;
+    data[size] = 0;
+    return 0;
+  }
+};
+
+void set_close_on_exec(int fd, bool on) {
+  if (fd >= 0) host_syscall(__NR_fcntl, static_cast<u64>(fd), F_SETFD, on ? FD_CLOEXEC : 0);
+}
+
+int save_seccomp(const Task& task) {
+  size_t size = seccomp_saved_size(task);
+  if (!size) return -1;
+  void* bytes = map_engine_pages(size);
+  if (!bytes) return -ENOMEM;
+  seccomp_save(task, bytes);
+  i64 fd = host_syscall(__NR_memfd_create, ptr("seccomp"), MFD_CLOEXEC);
+  i64 written = is_error(fd) ? fd : host_syscall(__NR_write, static_cast<u64>(fd), ptr(bytes), size);
+  unmap_engine_pages(bytes, size);
+  if (is_error(written)) {
+    if (!is_error(fd)) host_syscall(__NR_close, static_cast<u64>(fd));
+    return static_cast<int>(written);
+  }
+  return static_cast<int>(fd);
+}
+
+i64 host_exec(Task& task, int dirfd, const char* path, const u64* argv, const u64* envp, u64 flags) {
+  signals_before_exec(task);
+  i64 error = host_syscall(__NR_execveat, static_cast<u64>(dirfd), ptr(path), ptr(argv), ptr(envp), flags);
+  signals_after_failed_exec(task);
+  return error;
+}
+
+char* put_number(char* out, u64 n) {
+  char digits[20];
+  unsigned count = 0;
+  do digits[count++] = static_cast<char>('0' + n % 10);
+  while (n /= 10);
+  while (count) *out++ = digits[--count];
+  *out++ = ';';
+  return out;
+}
+bool take_number(const char*& s, i64* n) {
+  u64 v = 0;
+  const char* begin = s;
+  while (*s >= '0' && *s <= '9' && v < (1u << 30)) v = v * 10 + static_cast<u64>(*s++ - '0');
+  if (s == begin || *s != ';') return false;
+  s++;
+  *n = static_cast<i64>(v);
+  return true;
+}
+
+}  // namespace
+
+// GRUS_HANDOVER=version;exe;engine;log;seccomp;flags;prefix length;PREFIXEXECFN - descriptors plus one, 0 for none.
+constexpr u64 kHandoverVersion = 1;
+
+size_t format_handover(char* out, size_t size, const Handover& h) {
+  size_t name = sizeof kHandoverName - 1, execfn = __builtin_strlen(h.execfn);
+  if (name + 7 * 21 + h.prefix_length + execfn + 1 > size) return 0;
+  __builtin_memcpy(out, kHandoverName, name);
+  char* at = out + name;
+  at = put_number(at, kHandoverVersion);
+  for (int fd : {h.exe_fd, h.engine_fd, h.log_fd, h.seccomp_fd}) at = put_number(at, static_cast<u64>(fd + 1));
+  at = put_number(at, h.flags);
+  at = put_number(at, h.prefix_length);
+  if (h.prefix_length) __builtin_memcpy(at, h.prefix, h.prefix_length);
+  at += h.prefix_length;
+  __builtin_memcpy(at, h.execfn, execfn + 1);
+  return static_cast<size_t>(at - out) + execfn;
+}
+
+bool parse_handover(const char* s, Handover* h) {
+  i64 n[7];
+  for (i64& v : n)
+    if (!take_number(s, &v)) return false;
+  if (n[0] != kHandoverVersion || __builtin_strlen(s) < static_cast<size_t>(n[6]) || !n[1]) return false;
+  h->exe_fd = static_cast<int>(n[1] - 1);
+  h->engine_fd = static_cast<int>(n[2] - 1);
+  h->log_fd = static_cast<int>(n[3] - 1);
+  h->seccomp_fd = static_cast<int>(n[4] - 1);
+  h->flags = static_cast<u32>(n[5]);
+  h->prefix = s;
+  h->prefix_length = static_cast<size_t>(n[6]);
+  h->execfn = s + n[6];
+  return true;
+}
+
+i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 guest_envp, u64 flags) {
+  if (flags & ~(kEmptyPath | kNoFollow | kExecCheck)) return -EINVAL;
+  char path[kPathMax];
+  size_t length;
+  if (string_length_guest(GuestAddr(guest_path), kPathMax, &length)) return -EFAULT;
+  if (length >= kPathMax) return -ENAMETOOLONG;
+  if (copy_from_guest(path, GuestAddr(guest_path), length)) return -EFAULT;
+  path[length] = 0;
+
+  Target target;
+  if (i64 error = open_target(task, dirfd, path, flags, &target)) return error;
+
+  // alloc_bprm(): what scripts see as their own name.
+  char name[kPathMax + 32];
+  bool inaccessible = false;
+  if (path[0] == '/' || dirfd == AT_FDCWD) {
+    __builtin_memcpy(name, path, length + 1);
+  } else {
+    format_to(name, sizeof name, *path ? "/dev/fd/%d/%s" : "/dev/fd/%d%s", dirfd, path);
+    inaccessible = host_syscall(__NR_fcntl, static_cast<u64>(dirfd), F_GETFD) & FD_CLOEXEC;
+  }
+
+  PointerArray argv, envp;
+  auto exec_natively = [&]() -> i64 {
+    if (i64 error = argv.read(guest_argv, 0, 0, 0)) return error;
+    if (i64 error = envp.read(guest_envp, 0, 0, 0)) return error;
+    return host_exec(task, dirfd, path, argv.data, envp.data, flags);
+  };
+  // May be executed but not read: only the kernel can start it, through binfmt_misc.
+  if (target.readable.fd < 0) {
+    i64 error = exec_natively();
+    return error == -ENOEXEC ? -EACCES : error;
+  }
+
+  // search_binary_handler(), with scripts replaced by their interpreters. front[0 .. fronts) replace argv[0].
+  u8 heads[kScriptDepth + 1][kScriptHead];
+  const char* front[3 * (kScriptDepth + 1)];
+  unsigned fronts = 0;
+  const char* interp = name;
+  bool replaced = false;
+  for (unsigned depth = 0;; depth++) {
+    if (depth > kScriptDepth) return -ELOOP;
+    u8* head = heads[depth];
+    size_t size = read_head(target.readable.fd, head);
+    FileKind kind = classify_file(head, size);
+    if (kind == FileKind::GuestElf) break;
+    if (kind != FileKind::Script) return exec_natively();
+    const char *interpreter, *argument;
+    if (parse_script(head, size, &interpreter, &argument)) return exec_natively();
+    if (inaccessible) return -ENOENT;
+    // argv[0] of what was so far goes; before the rest come interpreter, argument and the script's name.
+    unsigned added = argument ? 3 : 2, kept = fronts ? fronts - 1 : 0;
+    for (unsigned i = kept; i-- > 0;) front[added + i] = front[1 + i];
+    front[0] = interpreter;
+    if (argument) front[1] = argument;
+    front[added - 1] = interp;
+    fronts = added + kept;
+    replaced = true;
+    interp = interpreter;
+    Target next;
+    if (i64 error = open_target(task, AT_FDCWD, interpreter, 0, &next)) return error;
+    if (next.readable.fd < 0) return exec_natively();
+    target.path_only.take(next.path_only);
+    target.readable.take(next.readable);
+    target.st = next.st;
+  }
+  if (i64 error = check_guest_elf(target.readable.fd)) return error;
+  if (flags & kExecCheck) return 0;
+  // The engine through its own descriptor gains nothing: the file's own privileges take a handler with flag C.
+  if (!replaced && gains_privileges(target.st, target.readable.fd)) {
+    i64 error = exec_natively();
+    if (error != -ENOEXEC) return error;
+  }
+  int engine = task.files->engine_fd;
+  if (engine < 0) return exec_natively();  // started by binfmt_misc without /proc: there is a handler
+
+  const EngineOptions& options = engine_options();
+  PointerArray arguments, environment;
+  if (i64 error = arguments.read(guest_argv, replaced ? 1 : 0, fronts, 0)) return error;
+  for (unsigned i = 0; i < fronts; i++) arguments.data[i] = ptr(front[i]);
+  if (i64 error = environment.read(guest_envp, 0, 0, 1)) return error;
+  Descriptor seccomp(save_seccomp(task));
+  if (seccomp.fd < -1) return seccomp.fd;
+
+  char variable[2 * kPathMax + 512];
+  Handover handover{};
+  handover.exe_fd = target.readable.fd;
+  handover.engine_fd = engine;
+  handover.log_fd = task.files->log_fd;
+  handover.seccomp_fd = seccomp.fd;
+  handover.flags = (options.strace ? kHandoverStrace : 0) | (options.stats ? kHandoverStats : 0) |
+                   (options.interpret ? kHandoverInterpret : 0);
+  handover.prefix = options.prefix;
+  handover.prefix_length = options.prefix ? __builtin_strlen(options.prefix) : 0;
+  handover.execfn = name;
+  if (!format_handover(variable, sizeof variable, handover)) return -E2BIG;
+  environment.data[environment.size] = ptr(variable);
+  environment.data[environment.size + 1] = 0;
+
+  target.path_only.close();
+  const int passed[] = {handover.exe_fd, engine, handover.log_fd, seccomp.fd};
+  for (int fd : passed) set_close_on_exec(fd, false);
+  i64 error = host_exec(task, engine, "", arguments.data, environment.data, kEmptyPath);
+  for (int fd : passed) set_close_on_exec(fd, true);
+  return error;
+}
+
+i64 sys_execve(Task& task, const u64 (&a)[6]) { return exec_program(task, AT_FDCWD, a[0], a[1], a[2], 0); }
+i64 sys_execveat(Task& task, const u64 (&a)[6]) {
+  return exec_program(task, static_cast<int>(a[0]), a[1], a[2], a[3], static_cast<u32>(a[4]));
+}
+
+}  // namespace grus::linux

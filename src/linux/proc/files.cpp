@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+// See files.h.
+#include "linux/proc/files.h"
+
+#include <asm/stat.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/memfd.h>
+#include <linux/stat.h>
+
+#include "base/address_map.h"
+#include "base/host_syscall.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "linux/identity.h"
+#include "linux/loader/load.h"
+
+namespace grus::linux {
+namespace {
+
+// The newest rewritten files: which inode stands for which file.
+struct Rewritten {
+  u64 dev, ino;
+  struct stat original;
+};
+constexpr unsigned kRemembered = 32;
+Rewritten g_rewritten[kRemembered];
+unsigned g_rewritten_next;
+u64 g_memfd_dev;  // 0 until the first
+Lock g_rewritten_lock;
+
+const Rewritten* find_rewritten(u64 dev, u64 ino) {
+  if (!g_memfd_dev || dev != g_memfd_dev) return nullptr;
+  for (const Rewritten& r : g_rewritten)
+    if (r.dev == dev && r.ino == ino) return &r;
+  return nullptr;
+}
+
+struct Text {
+  char* data = nullptr;
+  size_t size = 0, capacity = 0;
+  bool ok = true;
+
+  ~Text() {
+    if (data) unmap_engine_pages(data, capacity);
+  }
+  bool reserve(size_t more) {
+    if (size + more <= capacity) return true;
+    size_t wanted = capacity ? capacity * 2 : 256 * 1024;
+    while (wanted < size + more) wanted *= 2;
+    char* bigger = static_cast<char*>(map_engine_pages(wanted));
+    if (!bigger) return ok = false;
+    __builtin_memcpy(bigger, data, size);
+    if (data) unmap_engine_pages(data, capacity);
+    data = bigger;
+    capacity = wanted;
+    return true;
+  }
+  void append(const char* s, size_t n) {
+    if (!reserve(n)) return;
+    __builtin_memcpy(data + size, s, n);
+    size += n;
+  }
+  void append(const char* s) { append(s, __builtin_strlen(s)); }
+  bool read_all(int fd) {
+    for (;;) {
+      if (!reserve(64 * 1024)) return false;
+      i64 n = host_syscall(__NR_read, static_cast<u64>(fd), ptr(data + size), capacity - size);
+      if (n == -EINTR) continue;
+      if (n < 0) return false;
+      if (n == 0) return true;
+      size += static_cast<size_t>(n);
+    }
+  }
+};
+
+bool same(const char* a, const char* b) {
+  while (*a && *a == *b) a++, b++;
+  return *a == *b;
+}
+bool starts(const char* s, const char* prefix) {
+  while (*prefix)
+    if (*s++ != *prefix++) return false;
+  return true;
+}
+
+u64 take_hex(const char*& s) {
+  u64 v = 0;
+  for (;; s++) {
+    if (*s >= '0' && *s <= '9')
+      v = v << 4 | static_cast<u64>(*s - '0');
+    else if (*s >= 'a' && *s <= 'f')
+      v = v << 4 | static_cast<u64>(*s - 'a' + 10);
+    else
+      return v;
+  }
+}
+
+// One header line of maps or smaps.
+struct MapsLine {
+  u64 begin, end;
+  u64 dev, inode;
+  const char* name;  // up to `stop`; empty when there is none
+  const char* stop;
+};
+bool parse_line(const char* s, const char* stop, MapsLine* m) {
+  m->begin = take_hex(s);
+  if (*s++ != '-') return false;
+  m->end = take_hex(s);
+  if (*s != ' ') return false;
+  s++;
+  while (s < stop && *s != ' ') s++;  // permissions
+  s++;
+  take_hex(s);  // offset
+  s++;
+  u64 major = take_hex(s);
+  s++;
+  u64 minor = take_hex(s);
+  s++;
+  m->dev = (minor & 0xff) | major << 8 | (minor & ~u64{0xff}) << 12;
+  m->inode = 0;
+  while (*s >= '0' && *s <= '9') m->inode = m->inode * 10 + static_cast<u64>(*s++ - '0');
+  while (s < stop && *s == ' ') s++;
+  m->name = s;
+  m->stop = stop;
+  return true;
+}
+
+bool is_hidden(const MapsLine& m, bool own) {
+  using namespace address_map;
+  if (*m.name == '[' && (starts(m.name, "[vvar") || starts(m.name, "[vdso]") || starts(m.name, "[vsyscall]"))) return true;
+  if (m.inode && is_engine_inode(m.dev, m.inode)) return true;
+  if (own) return is_engine_memory(m.begin, m.end - m.begin);
+  if (m.begin >= kEngineArena && m.begin < kEngineArena + kEngineArenaSize) return true;
+  return m.begin >= kModuleZones && m.begin < kModuleZones + kModuleZoneCount * kModuleZoneStride &&
+         (m.begin - kModuleZones) % kModuleZoneStride >= kWindowDelta;
+}
+
+void rewrite_maps(const Text& in, Text& out, const Mm* own) {
+  const char* s = in.data;
+  const char* end = in.data + in.size;
+  bool hidden = false;
+  while (s < end) {
+    const char* stop = s;
+    while (stop < end && *stop != '\n') stop++;
+    size_t length = static_cast<size_t>(stop - s) + (stop < end);
+    bool header = (*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'f');
+    MapsLine m;
+    const char* name = nullptr;
+    if (header && parse_line(s, stop, &m)) {
+      hidden = is_hidden(m, own);
+      if (own && m.begin == own->vdso) name = "[vdso]";
+      if (own && m.name == stop && m.begin >= own->brk_start && m.end <= own->brk_end_mapped) name = "[heap]";
+    }
+    if (!hidden && name) {
+      // show_map_vma(): names begin in column 73.
+      constexpr size_t kColumn = 25 + sizeof(void*) * 6 - 1;
+      size_t used = length - 1;
+      while (used && s[used - 1] == ' ') used--;
+      out.append(s, used);
+      for (; used < kColumn; used++) out.append(" ", 1);
+      out.append(name);
+      out.append("\n", 1);
+    } else if (!hidden) {
+      out.append(s, length);
+    }
+    s += length;
+  }
+}
+
+// One entry per processor of the host's, as arch/arm64/kernel/cpuinfo.c prints them. MIDR_EL1 is what the ID registers
+// say; BogoMIPS follows from CNTFRQ_EL0 = 1 GHz.
+void write_cpuinfo(const Text& in, Text& out) {
+  unsigned count = 0;
+  for (size_t i = 0; i + 10 < in.size; i++)
+    if ((i == 0 || in.data[i - 1] == '\n') && starts(in.data + i, "processor")) count++;
+  if (!count) count = 1;
+  char line[512];
+  for (unsigned i = 0; i < count; i++) {
+    size_t n = format_to(line, sizeof line,
+                         "processor\t: %u\nBogoMIPS\t: 2000.00\nFeatures\t: %s\nCPU implementer\t: 0x41\n"
+                         "CPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\nCPU revision\t: 1\n\n",
+                         i, kCpuFeatures);
+    out.append(line, n);
+  }
+}
+
+// The path of an open procfs file: "/proc/12/maps". Pointers into it: the file's name and the process's number.
+struct ProcPath {
+  char text[256];
+  const char* name = "";
+  i32 pid = 0;
+  size_t directory = 0;  // length of "/proc/12/"
+
+  bool read(int fd) {
+    char link[32];
+    format_to(link, sizeof link, "/proc/self/fd/%d", fd);
+    i64 n = host_syscall(__NR_readlinkat, static_cast<u64>(AT_FDCWD), ptr(link), ptr(text), sizeof text - 1);
+    if (n <= 0) return false;
+    text[n] = 0;
+    size_t at = 0;
+    for (size_t i = 0; text[i]; i++)
+      if (text[i] == '/') at = i + 1;
+    name = text + at;
+    directory = at;
+    // .../PID/maps or .../PID/task/TID/maps
+    const char* numbers[2] = {};
+    for (size_t i = 0; i + 1 < at; i++)
+      if (text[i] == '/' && text[i + 1] >= '0' && text[i + 1] <= '9') {
+        numbers[0] = numbers[1];
+        numbers[1] = text + i + 1;
+      }
+    const char* s = numbers[0] ? numbers[0] : numbers[1];
+    for (; s && *s >= '0' && *s <= '9'; s++) pid = pid * 10 + (*s - '0');
+    return true;
+  }
+};
+
+bool runs_engine(const ProcPath& path) {
+  char exe[264];
+  __builtin_memcpy(exe, path.text, path.directory);
+  __builtin_memcpy(exe + path.directory, "exe", 4);
+  struct stat st;
+  return !host_syscall(__NR_stat, ptr(exe), ptr(&st)) && is_engine_inode(st.st_dev, st.st_ino);
+}
+
+i64 make_file(const Text& text, const char* name, const struct stat& original) {
+  if (!text.ok) return -ENOMEM;
+  i64 fd = host_syscall(__NR_memfd_create, ptr(name), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (is_error(fd)) return fd;
+  size_t written = 0;
+  while (written < text.size) {
+    i64 n = host_syscall(__NR_pwrite64, static_cast<u64>(fd), ptr(text.data + written), text.size - written, written);
+    if (n <= 0) {
+      host_syscall(__NR_close, static_cast<u64>(fd));
+      return n ? n : -EIO;
+    }
+    written += static_cast<size_t>(n);
+  }
+  host_syscall(__NR_fcntl, static_cast<u64>(fd), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+  struct stat st;
+  if (!host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st))) {
+    LockGuard guard(g_rewritten_lock);
+    Rewritten& r = g_rewritten[g_rewritten_next++ % kRemembered];
+    r.dev = st.st_dev;
+    r.ino = st.st_ino;
+    r.original = original;
+    g_memfd_dev = st.st_dev;
+  }
+  return fd;
+}
+
+}  // namespace
+
+i64 rewrite_proc_file(Task& task, int fd, const struct stat& st) {
+  ProcPath path;
+  if (!path.read(fd)) return -ENOENT;
+  bool maps = same(path.name, "maps") || same(path.name, "smaps");
+  bool cpuinfo = same(path.name, "cpuinfo") && !path.pid;
+  if (!maps && !cpuinfo) return -ENOENT;
+  bool own = path.pid == task.pid;
+  if (maps && !own && !runs_engine(path)) return -ENOENT;
+  Text in, out;
+  if (!in.read_all(fd)) return -ENOENT;
+  if (maps)
+    rewrite_maps(in, out, own ? task.mm : nullptr);
+  else
+    write_cpuinfo(in, out);
+  return make_file(out, path.name, st);
+}
+
+void restore_proc_stat(struct stat* st) {
+  if (const Rewritten* r = find_rewritten(st->st_dev, st->st_ino)) *st = r->original;
+}
+
+bool restore_proc_statx(struct statx* x, u64 dev) {
+  const Rewritten* r = find_rewritten(dev, x->stx_ino);
+  if (!r) return false;
+  const struct stat& st = r->original;
+  x->stx_ino = st.st_ino;
+  x->stx_dev_major = static_cast<u32>(st.st_dev >> 8) & 0xfff;
+  x->stx_dev_minor = static_cast<u32>((st.st_dev & 0xff) | (st.st_dev >> 12 & ~0xffu));
+  x->stx_mode = static_cast<u16>(st.st_mode);
+  x->stx_nlink = static_cast<u32>(st.st_nlink);
+  x->stx_size = 0;
+  x->stx_blocks = 0;
+  return true;
+}
+
+}  // namespace grus::linux

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Files of procfs whose text the kernel cannot get right for a guest: maps and smaps (the engine's mappings go), cpuinfo.
+//
+// They are made on open as a sealed memfd. Everything else in /proc/PID is the kernel's own: cmdline, environ, auxv, stat
+// and [heap] are right because the engine tells the kernel at start (prctl PR_SET_MM_MAP), comm by PR_SET_NAME.
+// Deliberately not here: rereading by lseek(0) gives the text of the time of the open.
+#pragma once
+#include "linux/task.h"
+
+struct stat;
+struct statx;
+
+namespace grus::linux {
+
+// `fd` is an open file of procfs: a new descriptor with the guest's text, -ENOENT when the kernel's is right.
+i64 rewrite_proc_file(Task& task, int fd, const struct stat& st);
+
+// A stat of such a memfd becomes that of the procfs file that it stands for. cp(1) compares.
+void restore_proc_stat(struct stat* st);
+bool restore_proc_statx(struct statx* x, u64 dev);
+
+}  // namespace grus::linux
