@@ -17,7 +17,7 @@ unsigned g_registered_count;
 u32 current_tid() {
   if (!g_have_thread_block) return 1;
   u32 tid;
-  asm("mov %%fs:0, %0" : "=r"(tid));
+  asm volatile("mov %%fs:0, %0" : "=r"(tid));  // volatile: not before the test above
   return tid;
 }
 
