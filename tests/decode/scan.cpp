@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // All 2^32 words: decode() must give exactly the row that the table gives, or unallocated.
 //
-// The reference is brute force over the rows themselves: every row whose fixed bits and `when` accept the word; the one
-// with the most fixed bits wins, and a tie is an error of the table. To make that fast, rows are first sorted into
-// buckets by 18 bits of the word (31..20 and 15..10), which changes nothing in what is compared.
-// Prints how many words are allocated and how long a decode takes. Exit status 1 on any difference.
+// The reference is brute force over the rows themselves: every row whose fixed bits and `when` accept the
+// word; the one with the most fixed bits wins, and a tie is an error of the table. To make that fast, rows
+// are first sorted into buckets by 18 bits of the word (31..20 and 15..10), which changes nothing in what is
+// compared. Prints how many words are allocated and how long a decode takes. Exit status 1 on any difference.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -84,7 +84,8 @@ int main() {
     });
   for (std::thread& t : pool) t.join();
 
-  // Decoding speed on words in random order, all allocated: an upper bound for real code, which repeats itself.
+  // Decoding speed on words in random order, all allocated: an upper bound for real code, which repeats
+  // itself.
   std::vector<u32> words;
   for (u64 s = 1; words.size() < 1 << 16;) {
     s ^= s >> 12, s ^= s << 25, s ^= s >> 27;
