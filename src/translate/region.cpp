@@ -109,6 +109,12 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
     else
       decode_run(queue_[i]);
   }
+  // A called place of this region is entered from elsewhere, like a branch's target.
+  for (unsigned i = 0; i < count_; i++) {
+    if (row(insns_[i].op).flow != Flow::Call) continue;
+    int target = index_of(direct_target(insns_[i].word, window_->guest_begin + u64{4} * insns_[i].guest_word));
+    if (target >= 0) insns_[target].leader = true;
+  }
   // Guest order; adjacent runs then fall through into each other.
   for (unsigned i = 1; i < runs_; i++) {
     Run r = run_[i];
@@ -193,6 +199,13 @@ void RegionBuilder::liveness() {
 }
 
 /* -- Pass B ------------------------------------------------------------------------------------------------------ */
+
+// From here on, inside the current instruction, NZCV is in its memory home: EFLAGS will change before the instruction's own
+// access faults.
+void RegionBuilder::mark_flags_home(Emitter& e) {
+  const Decoded& d = insns_[current_];
+  marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - base_), d.guest_word | cache::kMarkInside};
+}
 
 void RegionBuilder::exit_site(Emitter& e, u8* place, u64 target) {
   u64 known = window_->contains(target) && !(target & 3) ? window_->find(target) : 0;
@@ -324,6 +337,7 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
     result = BuildResult::Full;
   } else {
     u8* base = w.code + begin;
+    base_ = base;
     e.start(base, w.code + w.capacity);
     __builtin_memset(host_, 0, count_ * sizeof host_[0]);
     mark_count_ = 0;

@@ -34,6 +34,7 @@ class RegionBuilder {
   void add_cold_indirect(u8* place, bool is_call);
 
   void add_cold_return(u8* place);
+  void mark_flags_home(Emitter& e);
 
  private:
   struct Decoded {
@@ -70,13 +71,14 @@ class RegionBuilder {
   bool mark_target(u32 guest_word);
 
   cache::Window* window_;
+  u8* base_;  // of the region's host code
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
   unsigned count_, fixups_, colds_, runs_, queued_;
   unsigned current_, next_in_order_;
   Decoded insns_[kRegionInsns + 8];
   u8* host_[kRegionInsns + 8];
-  cache::InsnMark marks_[2 * kRegionInsns + 16];
+  cache::InsnMark marks_[3 * kRegionInsns + 16];
   unsigned mark_count_;
   Fixup fixup_[kRegionInsns * 2];
   ColdStub cold_[kRegionInsns * 2];

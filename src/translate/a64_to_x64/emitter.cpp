@@ -32,7 +32,10 @@ void Emitter::materialise() {
 }
 
 void Emitter::clobber_flags() {
-  if (form_ != FlagsForm::Home && !home_valid_ && needed_) materialise();
+  if (form_ != FlagsForm::Home && !home_valid_ && needed_) {
+    materialise();
+    region_.mark_flags_home(*this);
+  }
   form_ = FlagsForm::Home;
 }
 
