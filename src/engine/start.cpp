@@ -472,6 +472,7 @@ void start_main(void* argument) {
   task.files->exe_fd = -1;
   linux::identity_init(engine_fd);
   if (g_options.strace) linux::strace_enabled = true;
+  if (g_options.interpret) run::set_interpret(true);
 
   if (p.fd < 0) {
     p.fd = open_program(host, p.execfn);
