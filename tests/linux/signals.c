@@ -374,7 +374,10 @@ static void altstack(void) {
   raise(SIGUSR1);
   CHECK(on_alt && last_code == SS_DISABLE && last_addr == 0);
   sigaltstack(0, &old);
-  CHECK(old.ss_flags == (1 << 31) && old.ss_size == sizeof alt);
+#ifdef __aarch64__  // rt_sigreturn restores the registers before the stack; x86 asks with sp still on it: EPERM, ignored
+  CHECK(old.ss_flags == (1 << 31));
+#endif
+  CHECK(old.ss_size == sizeof alt);
   CHECK(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, 0) == 0);
   sigaltstack(0, &old);
   CHECK(old.ss_flags == SS_DISABLE);
