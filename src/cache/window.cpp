@@ -128,8 +128,8 @@ bool locate(Window& w, u64 host, Place* out) {
       high = mid;
   }
   const InsnMark& m = marks[low];
-  out->guest_pc = w.guest_begin + u64{4} * (m.guest_word & ~kMarkCall);
-  out->boundary = (m.host & kMarkHostMask) == at;
+  out->guest_pc = w.guest_begin + u64{4} * (m.guest_word & kMarkWordMask);
+  out->boundary = (m.host & kMarkHostMask) == at && !(m.guest_word & kMarkInside);
   out->flags = static_cast<FlagsForm>(m.host >> 30);
   if (m.guest_word & kMarkCall) {
     u32 end = low + 1 < r->mark_count ? (marks[low + 1].host & kMarkHostMask) : r->body_end - r->host_begin;
@@ -156,7 +156,7 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
     const InsnMark* marks = w.marks.data + r.mark_begin;
     bool hit = false;
     for (u32 i = 0; i < r.mark_count && !hit; i++) {
-      u32 g = marks[i].guest_word & ~kMarkCall;
+      u32 g = marks[i].guest_word & kMarkWordMask;
       hit = g >= low && g < high;
     }
     if (!hit) continue;
@@ -164,7 +164,7 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
     killed++;
     u8* base = w.code + r.host_begin;
     for (u32 i = 0; i < r.mark_count; i++) {
-      u32 g = marks[i].guest_word & ~kMarkCall;
+      u32 g = marks[i].guest_word & kMarkWordMask;
       u32 host = marks[i].host & kMarkHostMask;
       u32 next = i + 1 < r.mark_count ? (marks[i + 1].host & kMarkHostMask) : r.body_end - r.host_begin;
       i32 entry = w.index[g];

@@ -19,13 +19,15 @@ namespace grus::cache {
 // How NZCV was held at an instruction's start.
 enum class FlagsForm : u8 { Home, Sub, Add, Logic };  // Home: in nzcv_image, or dead
 
-// One guest instruction's start in host code. Marks of a region ascend by host offset.
+// One guest instruction's start in host code (or a place inside of it). Marks of a region ascend by host offset.
 struct InsnMark {
   u32 host;        // offset from the region's host begin, FlagsForm in the top two bits
-  u32 guest_word;  // guest pc = window.guest_begin + 4 * guest_word; top bit: a call (return landing behind it)
+  u32 guest_word;  // guest pc = window.guest_begin + 4 * guest_word, and the bits below
 };
 inline constexpr u32 kMarkHostMask = (1u << 30) - 1;
-inline constexpr u32 kMarkCall = 1u << 31;
+inline constexpr u32 kMarkCall = 1u << 31;    // a call: there is a return landing behind it
+inline constexpr u32 kMarkInside = 1u << 30;  // no instruction's start: only how NZCV is held changes here
+inline constexpr u32 kMarkWordMask = kMarkInside - 1;
 inline constexpr i32 kCovered = -1;
 
 struct Region {

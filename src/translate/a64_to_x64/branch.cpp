@@ -15,6 +15,7 @@ void BL(Emitter& e, Insn i) { e.call(e.pc() + static_cast<u64>(offset(i.imm26(),
 void B_cond(Emitter& e, Insn i) {
   u64 target = e.pc() + static_cast<u64>(offset(i.imm19(), 19));
   if (i.bcond() >= 14) return e.jump(target);  // AL, NV
+  e.settle_flags();  // before the condition is chosen: it may turn the carry around
   CC cc = e.condition(i.bcond());
   e.jump_if(cc, target);
 }

@@ -155,6 +155,7 @@ class Emitter : public x64::Assembler {
   void call_semantics();
   void semantics_if(CC cc);
   // Unconditional and conditional transfer to a guest pc: inside the region, to known code, or through a patchable exit.
+  // Call settle_flags() before condition(), for what comes between condition() and jump_if must not change EFLAGS.
   void jump(u64 target);
   void jump_if(CC cc, u64 target);
   // Guest address in `target` (rax preferred; rcx and rdx are used): inline lookup.
