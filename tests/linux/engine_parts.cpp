@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "linux/handlers.h"
@@ -10,6 +11,7 @@
 
 namespace grus {
 
+u64 host_counter_ns() { return 0; }
 void* engine_alloc(size_t bytes) { return std::calloc(1, bytes); }
 void engine_free(void* p, size_t) { std::free(p); }
 void check_failed(const char* what, const char* file, int line) {

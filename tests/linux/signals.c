@@ -260,7 +260,7 @@ static void faults(void) {
   if (!sigsetjmp(escape, 1)) m[5000] = 1;
   CHECK(last_sig == SIGBUS && last_code == BUS_ADRERR && last_addr == m + 5000);
   close(fd);
-  for (int i = 0; i < 1000; i++)
+  for (volatile int i = 0; i < 1000; i++)
     if (!sigsetjmp(escape, 1)) *(volatile int *)(uintptr_t)(16 + i * 4) = 1;
   CHECK(last_addr == (void *)(16 + 999 * 4));
   unhook(SIGSEGV);

@@ -2,7 +2,6 @@
 // Guest programs print what they see, one fact a line; the same source runs natively, and the two outputs
 // must be equal. Nothing printed may depend on the machine, the time or a process id.
 #pragma once
-#define _GNU_SOURCE
 #pragma GCC diagnostic ignored "-Wstringop-overflow"  // bad pointers are the point of some lines
 #pragma GCC diagnostic ignored "-Wstringop-overread"
 #include <errno.h>
