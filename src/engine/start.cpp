@@ -28,6 +28,7 @@
 #include "linux/seccomp_filter.h"
 #include "linux/strace.h"
 #include "linux/vdso/vdso.h"
+#include "host/x86_64/features.h"
 #include "run/execute.h"
 
 extern "C" {
@@ -473,6 +474,13 @@ void start_main(void* argument) {
   linux::identity_init(engine_fd);
   if (g_options.strace) linux::strace_enabled = true;
   if (g_options.interpret) run::set_interpret(true);
+  if (!x64::detect_features(&x64::g_features))
+    fatal(1, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B, LAHF): nothing can run here");
+  if (!g_options.secure) {
+    const char* flavour = environment(host, "GRUS_HOST");
+    if (flavour && equal(flavour, "sse42")) x64::restrict_features(&x64::g_features, x64::Flavour::Sse42);
+    if (flavour && equal(flavour, "avx2")) x64::restrict_features(&x64::g_features, x64::Flavour::Avx2);
+  }
 
   if (p.fd < 0) {
     p.fd = open_program(host, p.execfn);
