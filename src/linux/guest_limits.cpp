@@ -4,14 +4,20 @@
 
 #include <asm/errno.h>
 #include <asm/resource.h>
+#include <linux/fcntl.h>
 #include <linux/resource.h>
 
 #include "base/host_syscall.h"
+#include "base/memory.h"
 #include "linux/handlers.h"
 #include "linux/user_memory.h"
 
 namespace grus::linux {
 namespace {
+
+// Unknown at start and after each change: the next mapping asks the kernel.
+enum class AddressSpace : u8 { Unknown, Unlimited, Limited };
+volatile AddressSpace g_address_space = AddressSpace::Unknown;
 
 bool biased(u64 resource) {
   return static_cast<u32>(resource) == RLIMIT_AS || static_cast<u32>(resource) == RLIMIT_DATA;
@@ -30,6 +36,7 @@ i64 change(u64 pid, u64 resource, u64 new_limit, u64 old_limit) {
     wanted.rlim_max = limit_to_host(wanted.rlim_max, before.rlim_max);
     r = host_syscall(__NR_prlimit64, pid, resource, ptr(&wanted), 0);
     if (r < 0) return r;
+    g_address_space = AddressSpace::Unknown;
   }
   if (!old_limit) return 0;
   before.rlim_cur = limit_to_guest(before.rlim_cur);
@@ -37,13 +44,62 @@ i64 change(u64 pid, u64 resource, u64 new_limit, u64 old_limit) {
   return put_user(old_limit, before);
 }
 
+// The guest's part of what /proc/self/maps lists, without [skip_begin, skip_end). False: nobody can say.
+bool count_guest_mappings(u64 skip_begin, u64 skip_end, u64* total) {
+  const i64 fd =
+      host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr("/proc/self/maps"), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  struct Range {
+    u64 begin, end, outside;
+  } range{};
+  // Every line starts with BEGIN-END in hexadecimal; the rest up to the newline is of no interest.
+  enum { Begin, End, Rest } state = Begin;
+  *total = 0;
+  char buffer[4096];
+  for (i64 n; (n = host_syscall(__NR_read, static_cast<u64>(fd), ptr(buffer), sizeof buffer)) > 0;) {
+    for (i64 i = 0; i < n; i++) {
+      const char c = buffer[i];
+      if (c == '\n') {
+        range = {};
+        state = Begin;
+      } else if (state == Begin && c == '-') {
+        state = End;
+      } else if (state == End && c == ' ') {
+        state = Rest;
+        range.outside = range.end - range.begin;
+        auto subtract = [](void* context, u64 begin, u64 end) {
+          Range& r = *static_cast<Range*>(context);
+          const u64 from = begin > r.begin ? begin : r.begin, to = end < r.end ? end : r.end;
+          if (from < to) r.outside -= to - from;
+        };
+        for_each_engine_range(subtract, &range);
+        subtract(&range, skip_begin, skip_end);
+        *total += range.outside;
+      } else if (state != Rest) {
+        u64& value = state == Begin ? range.begin : range.end;
+        value = value << 4 | static_cast<u64>(c <= '9' ? c - '0' : c - 'a' + 10);
+      }
+    }
+  }
+  host_syscall(__NR_close, static_cast<u64>(fd));
+  return true;
+}
+
 }  // namespace
 
-u64 guest_limit(unsigned resource) {
+bool exceeds_address_space_limit(u64 bytes, u64 replaced) {
+  if (g_address_space == AddressSpace::Unlimited) return false;
   struct ::rlimit64 limit {};
-  if (host_syscall(__NR_prlimit64, 0, resource, 0, ptr(&limit)) < 0 || limit.rlim_cur < kLimitBias)
-    return kUnlimited;
-  return limit_to_guest(limit.rlim_cur);
+  if (host_syscall(__NR_prlimit64, 0, RLIMIT_AS, 0, ptr(&limit)) < 0 || limit.rlim_cur < kLimitBias ||
+      limit.rlim_cur == kUnlimited) {
+    g_address_space = AddressSpace::Unlimited;
+    return false;
+  }
+  g_address_space = AddressSpace::Limited;
+  const u64 allowed = limit_to_guest(limit.rlim_cur);
+  u64 used = 0;
+  if (!count_guest_mappings(replaced, replaced ? replaced + bytes : 0, &used)) return false;
+  return used > allowed || bytes > allowed - used;
 }
 
 i64 sys_getrlimit(Task&, const u64 (&a)[6]) {

@@ -22,8 +22,10 @@ constexpr u64 limit_to_guest(u64 host) {
   return host == kUnlimited || host < kLimitBias ? host : host - kLimitBias;
 }
 
-// The soft limit in bytes that the guest expects to be enforced by mmap, brk and mremap (RLIMIT_AS,
-// RLIMIT_DATA); kUnlimited when there is none, or when the kernel itself enforces it.
-u64 guest_limit(unsigned resource);
+// True when the guest may not map `bytes` more under its own RLIMIT_AS (may_expand_vm in mm/mmap.c). What
+// lies in [replaced, replaced + bytes) now is not counted when `replaced` is not 0. Costs one load while no
+// limit is set; with one, the guest's mappings are counted anew each time. Out of spec: a limit that another
+// process sets by prlimit64 is noticed at the next exec, and RLIMIT_DATA is kept but not enforced.
+bool exceeds_address_space_limit(u64 bytes, u64 replaced = 0);
 
 }  // namespace grus::linux

@@ -12,6 +12,7 @@
 #include "base/host_syscall.h"
 #include "base/memory.h"
 #include "linux/address_space.h"
+#include "linux/guest_limits.h"
 #include "linux/handlers.h"
 #include "linux/loader/elf.h"
 #include "run/execute.h"
@@ -70,6 +71,7 @@ i64 sys_mmap(Task& task, const u64 (&a)[6]) {
     hint = 0;  // arch_get_unmapped_area(): a hint that does not fit is none
   }
   LockGuard guard(task.mm->lock);
+  if (exceeds_address_space_limit(bytes, fixed ? page_down(hint) : 0)) return -ENOMEM;
   i64 result;
   if (!fixed && hint == 0 && is_module_shaped(bytes, prot, flags, fd, offset)) {
     result = map_in_module_zone(bytes, bytes, kGuestPageSize, prot, flags, fd, offset);
@@ -128,6 +130,7 @@ i64 sys_mremap(Task& task, const u64 (&a)[6]) {
   if (is_off_limits(old_begin, old_bytes ? old_bytes : kGuestPageSize)) return -EFAULT;
   if ((flags & MREMAP_FIXED) && is_off_limits(new_begin, new_bytes)) return -EINVAL;
   LockGuard guard(task.mm->lock);
+  if (new_bytes > old_bytes && exceeds_address_space_limit(new_bytes - old_bytes)) return -ENOMEM;
   u64 code_begin, code_end;
   bool code = executable_range_of(old_begin, &code_begin, &code_end);
   // Moved, shrunk or overmapped: what was translated from there is dead in any case.
@@ -145,6 +148,8 @@ i64 sys_mremap(Task& task, const u64 (&a)[6]) {
 
 i64 sys_brk(Task& task, const u64 (&a)[6]) {
   LockGuard guard(task.mm->lock);
+  const u64 have = page_up(task.mm->brk), wanted = page_up(a[0]);
+  if (wanted > have && exceeds_address_space_limit(wanted - have)) return static_cast<i64>(task.mm->brk);
   return static_cast<i64>(brk_set(*task.mm, a[0]));
 }
 

@@ -250,8 +250,10 @@ void strace_end(StraceLine& line, i64 result) {
     add(line, " = ? (to be restarted)");
   } else if (result < 0 && result > -4096) {
     const char* name = errno_name(static_cast<unsigned>(-result));
-    add(line, " = -1 errno=%d", static_cast<int>(-result));
-    if (name) add(line, " (%s)", name);
+    if (name)
+      add(line, " = -1 %s", name);
+    else
+      add(line, " = -1 errno %d", static_cast<int>(-result));
   } else if (result >= i64{1} << 31 || result < 0) {
     add(line, " = 0x%lx", result);
   } else {
