@@ -23,6 +23,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -198,6 +199,21 @@ TEST_P(File, Vectors) {
     run_line(line);
   }
   EXPECT_GT(vectors, 0);
+}
+
+// What auxv, the ID registers and /proc/cpuinfo show is what executes, and nothing more does: rows of other
+// features have no semantics, which means SIGILL.
+TEST(Features, ExecutedAreComplete) {
+  const std::set<std::string> executed = {"Base", "LSE", "CRC32", "RDM",  "DotProd", "LRCPC",
+                                          "DPB",  "AES", "PMULL", "SHA1", "SHA256",  "FP16"};
+  std::set<std::string> found;
+  for (unsigned row = 1; row < static_cast<unsigned>(Op::kCount); row++) {
+    std::string feature = feature_name(kRows[row].feature);
+    found.insert(feature);
+    EXPECT_EQ(kSemantics[row] != nullptr, executed.count(feature) != 0)
+        << kRows[row].name << " of " << feature;
+  }
+  for (const std::string& feature : executed) EXPECT_TRUE(found.count(feature)) << "no row of " << feature;
 }
 
 std::vector<std::string> files() {
