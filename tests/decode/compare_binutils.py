@@ -18,7 +18,8 @@ import sys
 import tempfile
 
 # Features newer than binutils 2.40: it shows ".inst".
-NEWER = {"CPA", "CSSC", "D128", "GCS", "LRCPC3", "LSE128", "THE"}
+NEWER = {"CPA", "CSSC", "D128", "F16F32DOT", "F16F32MM", "F16MM", "F8F16MM", "F8F32MM", "FAMINMAX", "FP8", "FP8DOT2",
+         "FP8DOT4", "FP8FMA", "FPRCVT", "GCS", "LRCPC3", "LSE128", "LSFE", "LSUI", "LUT", "THE"}
 
 
 

@@ -187,6 +187,10 @@ bool indexed_element(Text& t, Insn i, Name s) {
     write_element(t, low, "h", hlm);
   else if (s.is("celem"))
     i.size() == 1 ? write_element(t, full, "h", hl) : write_element(t, full, "s", h);
+  else if (s.is("b_elem"))
+    write_element(t, low & 7, "b", hlm << 1 | low >> 3);
+  else if (s.is("2b_elem"))
+    write_element(t, low, "2b", hlm);
   else if (s.is("2h_elem"))
     write_element(t, full, "2h", hl);
   else if (s.is("4b_elem"))
@@ -260,6 +264,10 @@ bool vector_register(Text& t, Insn i, Name name) {
     write_scalar(t, 2, n);
   else if (s.is("d"))
     write_scalar(t, 3, n);
+  else if (s.is("sf"))
+    write_scalar(t, 2 + i.sf(), n);
+  else if (s.is("ft"))
+    write_scalar(t, i.ftype() == 3 ? 1 : 2 + i.ftype(), n);
   else if (s.is("tt"))
     write_element(t, n, "s", i.tt_imm2());
   else if (s.is("e5"))
@@ -350,6 +358,20 @@ void post_index(Text& t, Insn i) {
   t.decimal(structure_registers(i) * each);
 }
 
+// LUTI2, LUTI4: the table is of bytes or halves; the index selects a part of Vm, which has no arrangement.
+unsigned luti_halves(Insn i) { return i.op == Op::LUTI2_h || i.op == Op::LUTI4_h; }
+
+void luti_index(Text& t, Insn i) {
+  t.put('v');
+  t.decimal(i.Rm());
+  t.put('[');
+  t.decimal(i.op == Op::LUTI2_b   ? i.luti2_b()
+            : i.op == Op::LUTI2_h ? i.luti2_h()
+            : i.op == Op::LUTI4_b ? i.luti4_b()
+                                  : i.luti4_h());
+  t.put(']');
+}
+
 // -- immediates
 // ---------------------------------------------------------------------------------------------------
 
@@ -395,7 +417,7 @@ unsigned shift_amount_left(Insn i) { return (i.immh() << 3 | i.immb()) - (8u << 
 i64 pair_offset(Insn i) {
   unsigned opc = i.word >> 30, scale;
   if (i.word >> 26 & 1)
-    scale = 4u << opc;
+    scale = opc == 3 ? 16 : 4u << opc;
   else if (opc == 1)
     scale = i.word >> 22 & 1 ? 4 : 16;
   else
@@ -553,6 +575,7 @@ const Operand kOperands[] = {
     // Mnemonic parts.
     OPERAND("2", t.put(i.Q() ? "2" : "")),
     OPERAND("b/t", t.put(i.Q() ? 't' : 'b')),
+    OPERAND("b/t_sz", t.put(i.sz() ? 't' : 'b')),
     OPERAND("s", t.put(i.Q() ? "s" : "")),
     OPERAND("ab", t.put(i.key_b() ? 'b' : 'a')),
     OPERAND("al", t.put(i.acq() ? "a" : ""), t.put(i.rel() ? "l" : "")),
@@ -629,10 +652,16 @@ const Operand kOperands[] = {
     OPERAND("Sd", write_scalar(t, 2, i.Rd())),
     OPERAND("Sn", write_scalar(t, 2, i.Rn())),
     OPERAND("Ft_l", write_scalar(t, i.vq() ? 4 : i.lsize(), i.Rt())),
-    OPERAND("Ft_p", write_scalar(t, 2 + i.lsize(), i.Rt())),
-    OPERAND("Ft2_p", write_scalar(t, 2 + i.lsize(), i.Rt2())),
+    OPERAND("Ft_p", write_scalar(t, i.lsize() == 3 ? 4 : 2 + i.lsize(), i.Rt())),
+    OPERAND("Ft2_p", write_scalar(t, i.lsize() == 3 ? 4 : 2 + i.lsize(), i.Rt2())),
+    OPERAND("bf", t.put(i.lsize() ? "f" : "bf")),
+    OPERAND("rl", t.put(i.rel() ? "l" : "")),
+    OPERAND("Fs_a", write_scalar(t, i.lsize() ? i.lsize() : 1, i.Rs())),
+    OPERAND("Ft_a", write_scalar(t, i.lsize() ? i.lsize() : 1, i.Rt())),
     OPERAND("wx5n", write_general(t, (i.imm5() & 7) == 0, i.Rn(), false)),
     OPERAND("table", write_list(t, i.Rn(), i.tbl_len() + 1, 0, true)),
+    OPERAND("luti_table", write_list(t, i.Rn(), i.op == Op::LUTI4_h ? 2 : 1, luti_halves(i), true)),
+    OPERAND("luti_index", luti_index(t, i)),
     OPERAND("Vt_1", write_list(t, i.Rt(), 1, i.vsize(), i.Q())),
     OPERAND("Vt_2", write_list(t, i.Rt(), 2, i.vsize(), i.Q())),
     OPERAND("Vt_3", write_list(t, i.Rt(), 3, i.vsize(), i.Q())),
