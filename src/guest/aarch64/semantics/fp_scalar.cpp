@@ -4,43 +4,12 @@
 // Guarantees: a result clears the rest of the vector register, except FMOV to the top half, which keeps the
 // low half.
 #include "fp.h"
+#include "guest/aarch64/operands.h"
 
 namespace grus::a64::semantics {
 namespace {
 
 using namespace fp;
-
-// aarch64/functions/ConditionHolds.
-bool condition_holds(const CpuState& cpu, unsigned cond) {
-  unsigned f = cpu.nzcv();
-  bool n = f & 8, z = f & 4, c = f & 2, v = f & 1, result = true;
-  switch (cond >> 1) {
-    case 0:
-      result = z;
-      break;
-    case 1:
-      result = c;
-      break;
-    case 2:
-      result = n;
-      break;
-    case 3:
-      result = v;
-      break;
-    case 4:
-      result = c && !z;
-      break;
-    case 5:
-      result = n == v;
-      break;
-    case 6:
-      result = n == v && !z;
-      break;
-    default:
-      return true;  // 1111 is "always", too
-  }
-  return (cond & 1) ? !result : result;
-}
 
 template <typename F, typename Fn>
 void scalar3(CpuState& cpu, Insn i, Fn fn) {
@@ -60,7 +29,7 @@ void compare(CpuState& cpu, Insn i) {
 
 template <typename F, bool signal_nans>
 void conditional_compare(CpuState& cpu, Insn i) {
-  if (!condition_holds(cpu, i.cond())) {
+  if (!condition_holds(i.cond(), cpu.nzcv())) {
     cpu.set_nzcv(i.nzcv());
     return;
   }
@@ -69,7 +38,7 @@ void conditional_compare(CpuState& cpu, Insn i) {
 
 template <typename F>
 void select(CpuState& cpu, Insn i) {
-  set_scalar<F>(cpu, i.Rd(), cpu.v[condition_holds(cpu, i.cond()) ? i.Rn() : i.Rm()].get<F>(0));
+  set_scalar<F>(cpu, i.Rd(), cpu.v[condition_holds(i.cond(), cpu.nzcv()) ? i.Rn() : i.Rm()].get<F>(0));
 }
 
 // shared/functions/float/vfpexpandimm/VFPExpandImm: sign, then a 3-bit exponent around zero, then 4 bits of
