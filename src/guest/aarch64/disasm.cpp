@@ -427,6 +427,7 @@ i64 pair_offset(Insn i) {
 
 const char* const kConditions[] = {"eq", "ne", "cs", "cc", "mi", "pl", "vs", "vc",
                                    "hi", "ls", "ge", "lt", "gt", "le", "al", "nv"};
+const char* const kCompareConditions[] = {"gt", "ge", "hi", "hs", "?", "?", "eq", "ne"};
 const char* const kShifts[] = {"lsl", "lsr", "asr", "ror"};
 const char* const kExtends[] = {"uxtb", "uxth", "uxtw", "uxtx", "sxtb", "sxth", "sxtw", "sxtx"};
 
@@ -590,6 +591,10 @@ const Operand kOperands[] = {
     OPERAND("mops4", t.put(kCopyOptions[i.mops_opt()])),
     OPERAND("mops2", t.put(kSetOptions[i.set_opt()])),
     OPERAND("bcond", t.put(kConditions[i.bcond()])),
+    OPERAND("cb_cond", t.put(kCompareConditions[i.cb_cond()])),
+    OPERAND("cb_cond_imm", t.put(i.cb_cond() == 1   ? "lt"
+                                 : i.cb_cond() == 3 ? "lo"
+                                                    : kCompareConditions[i.cb_cond()])),
     OPERAND("cond", t.put(kConditions[i.cond()])),
 
     // Addresses.
@@ -598,6 +603,9 @@ const Operand kOperands[] = {
     OPERAND("label14", t.hex(pc + static_cast<u64>(branch_offset14(i)))),
     OPERAND("label19", t.hex(pc + static_cast<u64>(branch_offset19(i)))),
     OPERAND("label26", t.hex(pc + static_cast<u64>(branch_offset26(i)))),
+    // CB<cc> counts words forward and back, RETAASPPC only back.
+    OPERAND("label9", t.hex(pc + static_cast<u64>(sign_extended(i.imm9_at5(), 9) * 4))),
+    OPERAND("label16", t.hex(pc - u64{i.imm16()} * 4)),
     OPERAND("uoff", t.decimal(i64{i.imm12()} << ((i.word >> 26 & 1) && i.vq() ? 4 : i.lsize()))),
     OPERAND("simm9", t.decimal(sign_extended(i.imm9(), 9))),
     OPERAND("tagoff", t.decimal(sign_extended(i.imm9(), 9) * 16)),
@@ -623,6 +631,7 @@ const Operand kOperands[] = {
     OPERAND("bitmask", t.hex(bitmask_immediate(i))),
     OPERAND("cssc_imm8", t.decimal(i.cssc_imm8())),
     OPERAND("cssc_simm8", t.decimal(sign_extended(i.cssc_imm8(), 8))),
+    OPERAND("cb_imm6", t.decimal(i.cb_imm6())),
     OPERAND("rmif_shift", t.decimal(i.rmif_shift())),
     OPERAND("uimm4", t.decimal(i.uimm4())),
     OPERAND("tag_offset", t.decimal(i.uimm6() * 16)),

@@ -65,7 +65,13 @@ class Row:
             sys.exit(f"{where}: {name}: flow={self.flow}")
         if self.mem not in ("", "load", "store", "both"):
             sys.exit(f"{where}: {name}: mem={self.mem}")
+        if self.feature not in EXECUTED:
+            self.flow = "exception"
 
+
+# What auxv, the ID registers and /proc/cpuinfo show. Rows of any other feature decode and raise SIGILL, whatever flow they
+# would have: they end a block, and nothing runs through them.
+EXECUTED = {"", "LSE", "CRC32", "RDM", "DotProd", "LRCPC", "DPB", "AES", "PMULL", "SHA1", "SHA256", "FP16"}
 
 FLOWS = {"": "None", "branch": "Branch", "cond": "Cond", "call": "Call", "indirect": "Indirect",
          "indirect_call": "IndirectCall", "ret": "Ret", "svc": "Svc", "exception": "Exception", "sync": "Sync"}
