@@ -17,6 +17,8 @@ namespace grus::a64_to_x64 {
 inline constexpr unsigned kRegionInsns = 1024;
 inline constexpr unsigned kRegionSpan = 8192;  // guest words around the entry that a region may reach
 
+inline constexpr u32 kConstantsAt = 64;       // in every window: what Emitter::constant refers to
+
 enum class BuildResult : u8 { Ok, Full, Unreadable };
 
 class RegionBuilder {
@@ -25,6 +27,7 @@ class RegionBuilder {
   // could not be fetched, *fault says how.
   BuildResult build(cache::Window& w, u64 pc, u64 exec_begin, u64 exec_end, u64* host, MemoryFault* fault);
   cache::Window& window() { return *window_; }
+  u8* constants() { return window_->code + kConstantsAt; }
 
   // For the emitter.
   void jump(Emitter& e, u64 target);

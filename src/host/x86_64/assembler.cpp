@@ -270,16 +270,16 @@ void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Mem src, bool w, unsi
   modrm(Reg(dst), src, trailing);
 }
 
-void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b) {
+void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w) {
   if (vex) {
-    vex_prefix(prefix, map, false, static_cast<u8>(dst), static_cast<u8>(a), 0, static_cast<u8>(b));
+    vex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), 0, static_cast<u8>(b));
     byte(opcode);
     modrm(Reg(dst), Reg(b));
     return;
   }
   CHECK(dst == a || dst != b);
   movaps(dst, a);
-  sse(prefix, map, opcode, dst, b);
+  sse(prefix, map, opcode, dst, b, w);
 }
 
 void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing) {

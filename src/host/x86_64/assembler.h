@@ -214,7 +214,7 @@ class Assembler {
   void sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm src, bool w = false);
   void sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Mem src, bool w = false, unsigned trailing = 0);
   // Three operands dst = a op b: VEX when available, else movaps dst, a first (dst must not be b then).
-  void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b);
+  void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w = false);
   void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing = 0);
   void movaps(Xmm dst, Xmm src) {
     if (dst != src) sse(0, 1, 0x28, dst, src);

@@ -24,6 +24,7 @@
 #include "guest/aarch64/registers.h"
 #include "host/x86_64/features.h"
 #include "insn.h"
+#include "translate/a64_to_x64/constants.h"
 #include "translate/a64_to_x64/homes.h"
 
 namespace grus::a64_to_x64 {
@@ -123,6 +124,8 @@ class Emitter : public x64::Assembler {
       movaps(vslot(n), value);
     }
   }
+  // One of the window's constants as an operand; instructions with an immediate behind it say so (`trailing`).
+  Mem constant(Constant c) const;
   // dst = a op Vn for SSE/VEX opcodes, with the memory home as operand where possible (aligned).
   void vop(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, unsigned n) {
     if (vhome(n) != Xmm::none)

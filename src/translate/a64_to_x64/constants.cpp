@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "translate/a64_to_x64/constants.h"
+
+#include "translate/a64_to_x64/emitter.h"
+#include "translate/region.h"
+
+namespace grus::a64_to_x64 {
+namespace {
+
+struct Bytes {
+  u8 b[16];
+};
+
+void fill(Bytes& out, u64 low, u64 high) {
+  __builtin_memcpy(out.b, &low, 8);
+  __builtin_memcpy(out.b + 8, &high, 8);
+}
+
+u64 splat(u64 value, unsigned bits) {
+  for (; bits < 64; bits *= 2) value |= value << bits;
+  return value;
+}
+
+}  // namespace
+
+void write_constants(u8* at) {
+  Bytes* table = reinterpret_cast<Bytes*>(at);
+  auto entry = [&](Constant c) -> Bytes& { return table[static_cast<unsigned>(c)]; };
+  auto both = [&](Constant c, u64 value) { fill(entry(c), value, value); };
+  auto pair = [&](Constant c, u64 low, u64 high) { fill(entry(c), low, high); };
+  constexpr u64 kNothing = 0x8080808080808080;  // as a shuffle
+
+  for (unsigned n = 0; n < 16; n++) both(Constant::SplatByte + n, splat(n, 8));
+  for (unsigned n = 0; n < 8; n++) {
+    both(Constant::SplatHalf + n, splat((2 * n + 1) << 8 | 2 * n, 16));
+    both(Constant::ShiftLeftBytes + n, splat(0xff << n & 0xff, 8));
+    both(Constant::ShiftRightBytes + n, splat(0xff >> n, 8));
+  }
+  for (unsigned n = 0; n < 4; n++) {
+    both(Constant::TableLimit + n, splat(16 * (n + 1) - 1, 8));
+    both(Constant::TableStep + n, splat(16 * n, 8));
+  }
+  both(Constant::Sha1K + 0, splat(0x5a827999, 32));
+  both(Constant::Sha1K + 1, splat(0x6ed9eba1, 32));
+  both(Constant::Sha1K + 2, splat(0x8f1bbcdc, 32));
+  pair(Constant::EvenOddBytes, 0x0e0c0a0806040200, 0x0f0d0b0907050301);
+  pair(Constant::EvenOddHalves, 0x0d0c090805040100, 0x0f0e0b0a07060302);
+  pair(Constant::NarrowHalves, 0x0e0c0a0806040200, kNothing);
+  pair(Constant::NarrowWords, 0x0d0c090805040100, kNothing);
+  pair(Constant::NarrowDoubles, 0x0b0a090803020100, kNothing);
+  pair(Constant::ReverseBytesIn16, 0x0607040502030001, 0x0e0f0c0d0a0b0809);
+  pair(Constant::ReverseBytesIn32, 0x0405060700010203, 0x0c0d0e0f08090a0b);
+  pair(Constant::ReverseBytesIn64, 0x0001020304050607, 0x08090a0b0c0d0e0f);
+  pair(Constant::ReverseHalvesIn32, 0x0504070601000302, 0x0d0c0f0e09080b0a);
+  pair(Constant::ReverseHalvesIn64, 0x0100030205040706, 0x09080b0a0d0c0f0e);
+  both(Constant::LowByteOfHalf, splat(0xff, 16));
+  both(Constant::LowHalfOfWord, splat(0xffff, 32));
+  both(Constant::LowByteOfWord, splat(0xff, 32));
+  both(Constant::LowWordOfDouble, 0xffffffff);
+  both(Constant::LowByteOfDouble, 0xff);
+  both(Constant::HighByteOfHalf, splat(0xff00, 16));
+  pair(Constant::LowByte, 0xff, 0);
+  pair(Constant::LowHalf, 0xffff, 0);
+  pair(Constant::LowWord, 0xffffffff, 0);
+  both(Constant::Nibbles, splat(0x0f, 8));
+  for (unsigned n = 0; n < 16; n++) {
+    unsigned reversed = (n & 1) << 3 | (n & 2) << 1 | (n & 4) >> 1 | (n & 8) >> 3;
+    entry(Constant::PopulationOfNibble).b[n] =
+        static_cast<u8>((n & 1) + (n >> 1 & 1) + (n >> 2 & 1) + (n >> 3));
+    entry(Constant::ReversedNibbleHigh).b[n] = static_cast<u8>(reversed << 4);
+    entry(Constant::ReversedNibbleLow).b[n] = static_cast<u8>(reversed);
+  }
+  both(Constant::SaturateIndex, splat(0x70, 8));
+  both(Constant::Sign8, splat(0x80, 8));
+  both(Constant::Sign16, splat(0x8000, 16));
+  both(Constant::Sign32, splat(0x80000000, 32));
+  both(Constant::Sign64, u64{1} << 63);
+  both(Constant::One8, splat(1, 8));
+  both(Constant::One16, splat(1, 16));
+  both(Constant::One32, splat(1, 32));
+}
+
+Mem Emitter::constant(Constant c) const {
+  return Mem::rip(reinterpret_cast<u64>(region_.constants()) + 16 * static_cast<unsigned>(c));
+}
+
+}  // namespace grus::a64_to_x64

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// 128-bit constants that vector templates use as memory operands: a table at the start of every window, so
+// that translated code reaches it rip-relative wherever the window lies and holds no address of the engine.
+#pragma once
+#include "base/types.h"
+
+namespace grus::a64_to_x64 {
+
+enum class Constant : u8 {
+  SplatByte = 0,         // + n: a shuffle that copies byte n everywhere
+  SplatHalf = 16,        // + n: the same for 16-bit lanes
+  ShiftLeftBytes = 24,   // + n: 0xff << n in each byte
+  ShiftRightBytes = 32,  // + n: 0xff >> n in each byte
+  TableLimit = 40,       // + n: 16 * (n + 1) - 1 in each byte
+  TableStep = 44,        // + n: 16 * n in each byte
+  Sha1K = 48,            // + 0, 1, 2: of SHA1C, SHA1P, SHA1M
+  EvenOddBytes = 51,     // shuffle: even bytes to the low half, odd ones to the high half
+  EvenOddHalves,
+  NarrowHalves,   // shuffle: low bytes of 16-bit lanes to the low half, zero above
+  NarrowWords,    // the same for 16 of 32 bits
+  NarrowDoubles,  // the same for 32 of 64 bits
+  ReverseBytesIn16,
+  ReverseBytesIn32,
+  ReverseBytesIn64,
+  ReverseHalvesIn32,
+  ReverseHalvesIn64,
+  LowByteOfHalf,  // masks
+  LowHalfOfWord,
+  LowByteOfWord,
+  LowWordOfDouble,
+  LowByteOfDouble,
+  HighByteOfHalf,
+  LowByte,  // of the whole register
+  LowHalf,
+  LowWord,
+  Nibbles,
+  PopulationOfNibble,
+  ReversedNibbleHigh,  // the bits of a nibble in reverse, in the high nibble
+  ReversedNibbleLow,
+  SaturateIndex,  // 0x70 in each byte
+  Sign8,
+  Sign16,
+  Sign32,
+  Sign64,
+  One8,
+  One16,
+  One32,
+  kCount,
+};
+inline constexpr Constant operator+(Constant c, unsigned n) {
+  return static_cast<Constant>(static_cast<unsigned>(c) + n);
+}
+
+inline constexpr unsigned kConstantBytes = 16 * static_cast<unsigned>(Constant::kCount);
+
+// Writes the table; `at` is 16-byte aligned.
+void write_constants(u8* at);
+
+}  // namespace grus::a64_to_x64
