@@ -331,6 +331,10 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
   Emitter e(*this);
   e.fp_context_ = w.fp_context;
   e.vex = e.host().avx;
+  if (w.used <= kConstantsAt) {  // a new window
+    write_constants(constants());
+    w.used = kConstantsAt + kConstantBytes;
+  }
   u32 begin = (w.used + 15) & ~15u;
   size_t need = size_t{count_} * kMaxHostBytesPerInsn + 4096;
   if (begin + need > w.capacity) {
