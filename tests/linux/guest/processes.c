@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // fork, vfork, posix_spawn, clone in its forms, wait. Built for AArch64 and for the host; both must print the same.
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -263,7 +263,7 @@ static int exec_child(void) {
 }
 
 int main(int argc, char **argv) {
-  self = argv[0];
+  self = realpath(argv[0], 0);
   if (argc > 2 && !strcmp(argv[1], "child")) return atoi(argv[2]);
   if (argc > 1 && !strcmp(argv[1], "signals")) return exec_child();
   TEST(forks);

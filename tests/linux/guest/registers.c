@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What an arm64 signal frame says about the interrupted instruction, and that a handler's changes take effect. AArch64 only;
 // says "0 failures" elsewhere.
-#define _GNU_SOURCE
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,7 +31,7 @@ static uint64_t esr_of(ucontext_t *uc) {
 static ucontext_t seen;
 static siginfo_t info;
 static struct fpsimd seen_fp;
-static uint64_t seen_esr, record[2], at_record;
+static uint64_t seen_esr, record[2];
 static volatile int count;
 
 static void on_fault(int sig, siginfo_t *si, void *p) {

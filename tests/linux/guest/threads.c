@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Threads, futexes, cancellation, robust locks. Built for AArch64 and for the host; both must print the same.
-#define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
