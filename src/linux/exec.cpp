@@ -214,7 +214,8 @@ int save_seccomp(const Task& task) {
 
 i64 host_exec(Task& task, int dirfd, const char* path, const u64* argv, const u64* envp, u64 flags) {
   signals_before_exec(task);
-  i64 error = host_syscall(__NR_execveat, static_cast<u64>(dirfd), ptr(path), ptr(argv), ptr(envp), flags);
+  // In the window: a signal that was taken for the guest must be delivered before the program that takes it is gone.
+  i64 error = blocking_syscall(task, __NR_execveat, static_cast<u64>(dirfd), ptr(path), ptr(argv), ptr(envp), flags);
   signals_after_failed_exec(task);
   return error;
 }
