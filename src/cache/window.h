@@ -62,7 +62,7 @@ struct Window {
   GrowingArray<Region> regions;
   GrowingArray<InsnMark> marks;
   GrowingArray<Link> links;
-  u64 insns_distinct, insns_translated;
+  u64 insns_distinct, insns_translated, bytes;
 
   bool contains(u64 pc) const { return pc >= guest_begin && pc < guest_end; }
   bool contains_host(u64 host) const {

@@ -12,6 +12,7 @@
 
 #include "base/host_syscall.h"
 #include "base/memory.h"
+#include "engine/statistics.h"
 #include "linux/handlers.h"
 #include "linux/process.h"
 #include "linux/signal.h"
@@ -259,6 +260,7 @@ i64 sys_exit_group(Task& task, const u64 (&a)[6]) {
     block_all_signals();
     exit_task(task, static_cast<int>(a[0]), true);
   }
+  report_statistics();
   for (;;) host_syscall(__NR_exit_group, a[0]);
 }
 

@@ -309,6 +309,7 @@ void guest_code_modified(u64 begin, u64 end) {
 const Statistics& statistics() {
   LockGuard guard(translator_lock);
   g_statistics.translated_insns = sum_over_windows(&cache::Window::insns_translated);
+  g_statistics.translated_bytes = sum_over_windows(&cache::Window::bytes);
   g_statistics.distinct_insns = sum_over_windows(&cache::Window::insns_distinct);
   return g_statistics;
 }

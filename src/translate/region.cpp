@@ -421,6 +421,7 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
             *entry = cache::kCovered;
         }
         w.insns_translated += count_;
+        w.bytes += region.host_end - region.host_begin;
         *host = reinterpret_cast<u64>(host_[0]);
       }
     }

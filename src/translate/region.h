@@ -14,7 +14,9 @@
 
 namespace grus::a64_to_x64 {
 
-inline constexpr unsigned kRegionInsns = 1024;
+// Measured with rustc and cc1: below 64 the exits cost more than they save, above 192 code is translated that never runs
+// (1024: 2.0 M instructions for 0.85 M executed ones; 96: 1.37 M).
+inline constexpr unsigned kRegionInsns = 96;
 inline constexpr unsigned kRegionSpan = 8192;  // guest words around the entry that a region may reach
 
 inline constexpr u32 kConstantsAt = 64;       // in every window: what Emitter::constant refers to
