@@ -115,7 +115,7 @@ class Emitter : public x64::Assembler {
     else
       movaps(vhome(n), value);
   }
-  // The result is 64 (or 32) bits wide: the rest of the register becomes zero.
+  // The result is 64 (or 32) bits wide: the rest of the register becomes zero. `value` may be changed: not another's home.
   void vcommit64(unsigned n, Xmm value) {
     if (vhome(n) != Xmm::none) {
       movq(vhome(n), value);
