@@ -72,12 +72,12 @@ void block_all_signals() {
   host_syscall(__NR_rt_sigprocmask, SIG_SETMASK, ptr(&all), 0, 8);
 }
 
-// Back to the guest's mask. The faults are always open; a taken signal keeps the rest blocked until it is
-// delivered.
+// Back to the guest's mask, with the faults open. A taken signal keeps the rest blocked until it is delivered.
 void unblock_signals(Task& task) {
+  sync_host_mask(task);
+  if (!task.signal_taken) return;
   u64 faults = kFaultSignals;
   host_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, ptr(&faults), 0, 8);
-  sync_host_mask(task);
 }
 
 void set_identity(Task& task) {
@@ -150,6 +150,7 @@ i64 clone_copied_memory(Task& task, const CloneRequest& r) {
   task.pending_faults = 0;
   task.has_restore_blocked = false;
   task.thread.interrupt = 0;
+  forget_kept_tasks();
   if (r.flags & kCloneClearSighand) clear_handlers(task);
   run::after_fork(task.thread);
   set_child_registers(task, r);

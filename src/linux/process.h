@@ -14,5 +14,7 @@ inline constexpr u64 kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kC
 // Frees everything of the calling thread, its stack last, and exits. All signals must be blocked.
 [[noreturn]] void exit_task(Task& task, int status, bool group);
 void* stack_top(Task& task);
+// In the child of a fork.
+void forget_kept_tasks();
 
 }  // namespace grus::linux

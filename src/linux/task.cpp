@@ -58,6 +58,62 @@ constexpr size_t kStackPart = 512 * 1024;  // engine stack and Task
 constexpr size_t kTaskMapping = kStackPart + kHostAltStackSize;
 constexpr size_t kTaskSize = (sizeof(Task) + 63) & ~size_t{63};
 
+// Tasks whose threads have ended, for the next ones: a vfork or a thread then costs no mapping and no page
+// faults. One that ended itself still stands on its stack until the kernel says that its tid is gone.
+struct Kept {
+  Task* task;
+  i32 tid;  // 0: free at once
+};
+Kept g_kept[8];
+Lock g_kept_lock;
+
+void set_up(Task* task) {
+  u8* base = reinterpret_cast<u8*>(task) + kTaskSize - kStackPart;
+  task->engine_stack = base;
+  task->engine_stack_size = kStackPart - kTaskSize;
+  task->host_altstack = base + kStackPart;
+  task->altstack_flags = 2;  // SS_DISABLE
+  task->thread.cpu.reset();
+}
+
+bool keep_task(Task* task, i32 tid) {
+  LockGuard guard(g_kept_lock);
+  for (Kept& k : g_kept) {
+    if (k.task) continue;
+    k = {task, tid};
+    return true;
+  }
+  return false;
+}
+
+Task* reuse_task() {
+  constexpr i64 kNoSuchProcess = -3;
+  Task* task = nullptr;
+  {
+    LockGuard guard(g_kept_lock);
+    for (Kept& k : g_kept) {
+      if (!k.task) continue;
+      // tkill: the thread may belong to another process that shares this memory.
+      if (k.tid && host_syscall(__NR_tkill, static_cast<u64>(k.tid), 0) != kNoSuchProcess) continue;
+      task = k.task;
+      k.task = nullptr;
+      break;
+    }
+  }
+  if (!task) return nullptr;
+  // As new, but for what prepare_thread has made: translations that the table knows may have died since.
+  run::ThreadState thread = task->thread;
+  __builtin_memset(static_cast<void*>(task), 0, sizeof *task);
+  thread.return_sp = thread.return_base;
+  thread.exit_reason = 0;
+  thread.interrupt = 0;
+  thread.resume_by_interpretation = thread.stepping = false;
+  for (u64 i = 0; i < u64{1} << run::kLookupBits; i++) thread.lookup[i] = {run::kLookupEmpty, 0};
+  task->thread = thread;
+  set_up(task);
+  return task;
+}
+
 template <typename T>
 void drop(T* object) {
   if (object && __atomic_sub_fetch(&object->refs, 1, __ATOMIC_ACQ_REL) == 0) engine_delete(object);
@@ -97,15 +153,12 @@ void first_task_on_own_stack(Task* task) { run_task(*task); }
 }  // namespace
 
 Task* new_task() {
+  if (Task* used = reuse_task()) return used;
   u8* base = static_cast<u8*>(map_engine_pages(kTaskMapping));
   if (!base) return nullptr;
   Task* task = reinterpret_cast<Task*>(base + kStackPart - kTaskSize);  // fresh pages are zero
-  task->engine_stack = base;
-  task->engine_stack_size = kStackPart - kTaskSize;
-  task->host_altstack = base + kStackPart;
-  *static_cast<Task**>(task->host_altstack) = task;
-  task->altstack_flags = 2;  // SS_DISABLE
-  task->thread.cpu.reset();
+  *reinterpret_cast<Task**>(base + kStackPart) = task;
+  set_up(task);
   if (!run::prepare_thread(task->thread)) {
     unmap_engine_pages(base, kTaskMapping);
     return nullptr;
@@ -114,14 +167,23 @@ Task* new_task() {
 }
 
 void free_task(Task* task) {
+  if (keep_task(task, 0)) return;
   run::release_thread(task->thread);
   unmap_engine_pages(task->engine_stack, kTaskMapping);
 }
 
 void exit_task(Task& task, int status, bool group) {
-  run::release_thread(task.thread);
   drop_objects(task);
+  if (!group && keep_task(&task, task.tid))
+    for (;;) host_syscall(__NR_exit, static_cast<u64>(status));
+  run::release_thread(task.thread);
   grus_exit_thread(task.engine_stack, kTaskMapping, status, group ? __NR_exit_group : __NR_exit);
+}
+
+void forget_kept_tasks() {
+  g_kept_lock.reset();
+  // Their threads stayed in the parent.
+  for (Kept& k : g_kept) k.tid = 0;
 }
 
 void* stack_top(Task& task) { return static_cast<u8*>(task.engine_stack) + task.engine_stack_size; }
