@@ -16,8 +16,8 @@ bool is_blank(u8 c) { return c == ' ' || c == '\t'; }
 
 FileKind classify_file(const u8* head, size_t size) {
   if (size >= 2 && head[0] == '#' && head[1] == '!') return FileKind::Script;
+  // elf_check_arch() looks at e_machine only; a big-endian file has its bytes the other way round.
   if (size < 20 || head[0] != 0x7f || head[1] != 'E' || head[2] != 'L' || head[3] != 'F') return FileKind::Other;
-  if (head[EI_DATA] != ELFDATA2LSB) return FileKind::Other;
   unsigned type = head[16] | head[17] << 8, machine = head[18] | head[19] << 8;
   if (type != ET_EXEC && type != ET_DYN) return FileKind::Other;
   if (machine == EM_AARCH64) return FileKind::GuestElf;
