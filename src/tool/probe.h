@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Runs the embedded AArch64 probe (probe/main.c) through the kernel's handler or through an engine.
+//
+// Guarantees: every run is bounded in time; an exec that fails is told apart from a probe that found faults.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tool/support.h"
+
+namespace grus::tool {
+
+struct Finding {
+  std::string name;
+  bool good;
+  std::string detail;
+};
+
+class Probe {
+ public:
+  Probe();  // writes the program to a scratch directory
+  const std::filesystem::path& directory() const { return scratch_.path(); }
+  std::filesystem::path program() const { return scratch_.path() / "probe"; }
+
+  // An empty engine: through the kernel.
+  Outcome run(const std::string& mode, const std::filesystem::path& engine = {}, const std::string& argv0 = "") const;
+  Outcome run_in_empty_root() const;
+
+ private:
+  ScratchDirectory scratch_;
+};
+
+std::vector<Finding> findings(const std::string& output);
+// The probe ran to its end.
+bool complete(const Outcome& outcome);
+
+}  // namespace grus::tool
