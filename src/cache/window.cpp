@@ -28,8 +28,8 @@ u8* map_beside(u64 guest_begin, u64 bytes) {
 }  // namespace
 
 template <typename T>
-bool GrowingArray<T>::push(const T& v) {
-  if (size == capacity) {
+bool GrowingArray<T>::append(const T* v, u32 n) {
+  if (size + n > capacity) {
     u32 bigger = capacity ? capacity * 2 : static_cast<u32>(65536 / sizeof(T));
     T* p = static_cast<T*>(map_engine_pages(page_up(bigger * sizeof(T))));
     if (!p) return false;
@@ -40,7 +40,7 @@ bool GrowingArray<T>::push(const T& v) {
     data = p;
     capacity = bigger;
   }
-  data[size++] = v;
+  for (u32 i = 0; i < n; i++) data[size++] = v[i];
   return true;
 }
 template struct GrowingArray<Region>;
@@ -122,17 +122,17 @@ bool locate(Window& w, u64 host, Place* out) {
   u32 low = 0, high = r->mark_count;  // the last mark at or before `at`
   while (high - low > 1) {
     u32 mid = (low + high) / 2;
-    if ((marks[mid].host & kMarkHostMask) <= at)
+    if (marks[mid].host <= at)
       low = mid;
     else
       high = mid;
   }
   const InsnMark& m = marks[low];
-  out->guest_pc = w.guest_begin + u64{4} * (m.guest_word & kMarkWordMask);
-  out->boundary = (m.host & kMarkHostMask) == at && !(m.guest_word & kMarkInside);
-  out->flags = static_cast<FlagsForm>(m.host >> 30);
-  if (m.guest_word & kMarkCall) {
-    u32 end = low + 1 < r->mark_count ? (marks[low + 1].host & kMarkHostMask) : r->body_end - r->host_begin;
+  out->guest_pc = w.guest_begin + u64{4} * (r->guest_low + m.guest);
+  out->boundary = m.host == at && !m.inside;
+  out->flags = static_cast<FlagsForm>(m.flags);
+  if (m.call) {
+    u32 end = low + 1 < r->mark_count ? marks[low + 1].host : r->body_end - r->host_begin;
     if (at == end - kLandingBytes) {
       out->landing = true;
       out->guest_pc += 4;
@@ -156,7 +156,7 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
     const InsnMark* marks = w.marks.data + r.mark_begin;
     bool hit = false;
     for (u32 i = 0; i < r.mark_count && !hit; i++) {
-      u32 g = marks[i].guest_word & kMarkWordMask;
+      u32 g = r.guest_low + marks[i].guest;
       hit = g >= low && g < high;
     }
     if (!hit) continue;
@@ -164,16 +164,16 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
     killed++;
     u8* base = w.code + r.host_begin;
     for (u32 i = 0; i < r.mark_count; i++) {
-      u32 g = marks[i].guest_word & kMarkWordMask;
-      u32 host = marks[i].host & kMarkHostMask;
-      u32 next = i + 1 < r.mark_count ? (marks[i + 1].host & kMarkHostMask) : r.body_end - r.host_begin;
+      u32 g = r.guest_low + marks[i].guest;
+      u32 host = marks[i].host;
+      u32 next = i + 1 < r.mark_count ? marks[i + 1].host : r.body_end - r.host_begin;
       i32 entry = w.index[g];
       if (entry == kCovered || (entry > 0 && static_cast<u32>(entry) >= r.host_begin &&
                                 static_cast<u32>(entry) < r.host_end))
         __atomic_store_n(&w.index[g], 0, __ATOMIC_RELEASE);
       if (next == host) continue;  // no host code of its own
       __atomic_store_n(base + host, u8{0xcc}, __ATOMIC_RELEASE);
-      if (marks[i].guest_word & kMarkCall) __atomic_store_n(base + next - kLandingBytes, u8{0xcc}, __ATOMIC_RELEASE);
+      if (marks[i].call) __atomic_store_n(base + next - kLandingBytes, u8{0xcc}, __ATOMIC_RELEASE);
     }
   }
   return killed;

@@ -17,17 +17,19 @@
 namespace grus::cache {
 
 // How NZCV was held at an instruction's start.
-enum class FlagsForm : u8 { Home, Sub, Add, Logic };  // Home: in nzcv_image, or dead
+// Home: in nzcv_image, or dead. Float, FloatSwapped: as UCOMISD leaves them for guest operands in order, or the other way round.
+enum class FlagsForm : u8 { Home, Sub, Add, Logic, Float, FloatSwapped };
 
-// One guest instruction's start in host code (or a place inside of it). Marks of a region ascend by host offset.
+// One guest instruction's start in host code (or a place inside of it), relative to its region. Marks ascend by host offset.
 struct InsnMark {
-  u32 host;        // offset from the region's host begin, FlagsForm in the top two bits
-  u32 guest_word;  // guest pc = window.guest_begin + 4 * guest_word, and the bits below
+  u32 host : 15;   // bytes from the region's host_begin
+  u32 flags : 2;   // FlagsForm
+  u32 guest : 13;  // words from the region's guest_low
+  u32 call : 1;    // a call: there is a return landing behind it
+  u32 inside : 1;  // no instruction's start: only how NZCV is held changes here
 };
-inline constexpr u32 kMarkHostMask = (1u << 30) - 1;
-inline constexpr u32 kMarkCall = 1u << 31;    // a call: there is a return landing behind it
-inline constexpr u32 kMarkInside = 1u << 30;  // no instruction's start: only how NZCV is held changes here
-inline constexpr u32 kMarkWordMask = kMarkInside - 1;
+static_assert(sizeof(InsnMark) == 4);
+inline constexpr u32 kMaxRegionBytes = 1 << 15, kMaxRegionWords = 1 << 13;
 inline constexpr i32 kCovered = -1;
 
 struct Region {
@@ -48,7 +50,8 @@ template <typename T>
 struct GrowingArray {  // grows in the engine arena; under the translator's lock
   T* data = nullptr;
   u32 size = 0, capacity = 0;
-  bool push(const T& v);
+  bool push(const T& v) { return append(&v, 1); }
+  bool append(const T* v, u32 n);
 };
 
 struct Window {

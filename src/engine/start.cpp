@@ -12,6 +12,7 @@
 #include <elf.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/memfd.h>
 #include <linux/mman.h>
 #include <asm/stat.h>
 #include <linux/prctl.h>
@@ -30,6 +31,8 @@
 #include "linux/vdso/vdso.h"
 #include "host/x86_64/features.h"
 #include "run/execute.h"
+
+extern "C" [[gnu::visibility("hidden")]] char __ehdr_start[];
 
 extern "C" {
 [[noreturn]] void grus_call_on_stack(void* top, void (*f)(void*), void* argument);
@@ -85,6 +88,7 @@ struct HostStart {
   u64 auxv_end;
   u64 aux[64];
   Start start;
+  int image_fd;  // a copy of the engine where it cannot be opened, or -1
 };
 
 // What is to be run.
@@ -254,7 +258,34 @@ int open_program(const HostStart& host, const char* path) {
   return static_cast<int>(fd);
 }
 
+// Started by binfmt_misc in a place without /proc, the engine has no name: its image is written to a memfd while it is
+// still as the file has it (relocations are applied anew at each start). -1 when that fails: then only the kernel can
+// start guest programs.
+int copy_image() {
+  constexpr u64 kExecutable = 0x10;  // MFD_EXEC: since 6.3
+  i64 fd = host_syscall(__NR_memfd_create, ptr("grus-aarch64"), MFD_CLOEXEC | MFD_ALLOW_SEALING | kExecutable);
+  if (fd == -EINVAL) fd = host_syscall(__NR_memfd_create, ptr("grus-aarch64"), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (is_error(fd)) return -1;
+  u64 base = ptr(__ehdr_start);
+  Elf64_Ehdr header = *reinterpret_cast<const Elf64_Ehdr*>(base);
+  auto* p = reinterpret_cast<const Elf64_Phdr*>(base + header.e_phoff);
+  header.e_shoff = header.e_shnum = header.e_shstrndx = 0;
+  bool ok = true;
+  for (unsigned i = 0; i < header.e_phnum; i++)
+    if (p[i].p_type == PT_LOAD && p[i].p_filesz)
+      ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), base + p[i].p_vaddr, p[i].p_filesz, p[i].p_offset) ==
+            static_cast<i64>(p[i].p_filesz);
+  ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), ptr(&header), sizeof header, 0) == sizeof header;
+  if (ok) {
+    host_syscall(__NR_fcntl, static_cast<u64>(fd), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    return static_cast<int>(fd);
+  }
+  host_syscall(__NR_close, static_cast<u64>(fd));
+  return -1;
+}
+
 int open_engine(const HostStart& host) {
+  if (host.image_fd >= 0) return host.image_fd;
   constexpr u64 kPathOnly = O_PATH | O_CLOEXEC;
   i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr("/proc/self/exe"), kPathOnly);
   if (is_error(fd) && host.start == Start::CommandLine && host.aux[AT_EXECFN])
@@ -474,6 +505,7 @@ void start_main(void* argument) {
   linux::identity_init(engine_fd);
   if (g_options.strace) linux::strace_enabled = true;
   if (g_options.interpret) run::set_interpret(true);
+  if (g_options.stats) run::time_translation();
   if (!x64::detect_features(&x64::g_features))
     fatal(1, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B, LAHF): nothing can run here");
   if (!g_options.secure) {
@@ -511,8 +543,8 @@ const EngineOptions& engine_options() { return g_options; }
 // On the host's stack, which is read here and left for good.
 extern "C" [[noreturn]] void grus_engine_start(grus::u64* sp) {
   using namespace grus;
-  set_log_fd(2);
-  static HostStart host;  // freestanding: no thread can be here yet
+  static HostStart host;  // no thread can be here yet
+  host.image_fd = -1;
   host.argc = sp[0];
   host.argv = sp + 1;
   host.envp = sp + 1 + host.argc + 1;
@@ -525,6 +557,9 @@ extern "C" [[noreturn]] void grus_engine_start(grus::u64* sp) {
   for (; at[0] != AT_NULL; at += 2)
     if (at[0] < 64) host.aux[at[0]] = at[1];
   host.auxv_end = ptr(at + 2);
+  // Before anything else changes the image.
+  if (host.aux[AT_EXECFD] != ~u64{0} && host_syscall(__NR_access, ptr("/proc/self/exe"), 0)) host.image_fd = copy_image();
+  set_log_fd(2);
   linux::host_clock_init(host.aux[AT_SYSINFO_EHDR]);
   host.task = linux::new_initial_task();
   if (!host.task) fatal(1, "out of memory");

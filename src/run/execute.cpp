@@ -46,7 +46,7 @@ extern "C" {
 namespace {
 
 Statistics g_statistics;
-bool g_interpret;
+bool g_interpret, g_timed;
 a64_to_x64::RegionBuilder g_builder;
 
 constexpr size_t kReturnStackBytes = 256 << 10, kGuardBytes = 4096;
@@ -128,14 +128,14 @@ u64 entry_for(ThreadState& t) {
   CHECK(w != nullptr);
   if (u64 host = w->find(cpu.pc)) return host;
   const ExecutableRange* range = executable_range(cpu.pc);
-  u64 start = host_counter_ns();
+  u64 start = g_timed ? host_counter_ns() : 0;
   for (int attempt = 0;; attempt++) {
     u64 host = 0;
     MemoryFault f;
     switch (g_builder.build(*w, cpu.pc, range->begin, range->end, &host, &f)) {
       case a64_to_x64::BuildResult::Ok:
         g_statistics.regions++;
-        g_statistics.translate_ns += host_counter_ns() - start;
+        if (g_timed) g_statistics.translate_ns += host_counter_ns() - start;
         return host;
       case a64_to_x64::BuildResult::Unreadable: raise_fetch_abort(cpu, cpu.pc, f); return 0;
       case a64_to_x64::BuildResult::Full:
@@ -239,6 +239,7 @@ void unlock_after_fork(bool in_child) {
     translator_lock.release();
 }
 
+void time_translation() { g_timed = true; }
 void set_interpret(bool on) { g_interpret = on; }
 
 void execute(ThreadState& t) {

@@ -37,6 +37,8 @@ void guest_range_executable(u64 begin, u64 end, bool executable);
 // IC IVAU by any alias: translations of [begin, end) and of every other mapping of the same physical memory die.
 void guest_code_modified(u64 begin, u64 end);
 
+// Statistics include the time that translation takes, from now on (--stats).
+void time_translation();
 struct Statistics {
   u64 translated_insns, distinct_insns, translated_bytes, regions, translate_ns, lookups, semantics_calls, fixups,
       return_misses, invalidations;

@@ -6,14 +6,14 @@
 namespace grus::a64_to_x64 {
 
 using a64::Flow;
-using a64::kRows;
+using a64::kTraits;
 using a64::Op;
-using a64::RowInfo;
+using a64::RowTraits;
 using cache::InsnMark;
 
 namespace {
 
-const RowInfo& row(Op op) { return kRows[static_cast<unsigned>(op)]; }
+RowTraits row(Op op) { return kTraits[static_cast<unsigned>(op)]; }
 
 i64 sext(u64 v, unsigned bits) { return static_cast<i64>(v << (64 - bits)) >> (64 - bits); }
 
@@ -24,7 +24,10 @@ u64 direct_target(u32 word, u64 pc) {
   return pc + static_cast<u64>(sext(word >> 5 & 0x7ffff, 19) * 4);  // CBZ, B.cond
 }
 
-constexpr size_t kMaxHostBytesPerInsn = 160;  // templates stay far below; a region is started only with room for its worst case
+// No template is longer (checked); cold stubs come on top. So a region's body fits into a mark's 15 bits.
+constexpr i64 kMaxTemplateBytes = 320;
+constexpr size_t kMaxHostBytesPerInsn = 512;
+static_assert(kRegionInsns * kMaxTemplateBytes < cache::kMaxRegionBytes && kRegionSpan < cache::kMaxRegionWords);
 
 }  // namespace
 
@@ -70,7 +73,7 @@ void RegionBuilder::decode_run(u32 g) {
     insns_[count_] = Decoded{word, g, op, leader, false, false};
     map_[at] = static_cast<u16>(++count_);
     leader = false;
-    Flow flow = row(op).flow;
+    Flow flow = row(op).flow();
     bool stop = false;
     switch (flow) {
       case Flow::None: break;
@@ -111,7 +114,7 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
   }
   // A called place of this region is entered from elsewhere, like a branch's target.
   for (unsigned i = 0; i < count_; i++) {
-    if (row(insns_[i].op).flow != Flow::Call) continue;
+    if (row(insns_[i].op).flow() != Flow::Call) continue;
     int target = index_of(direct_target(insns_[i].word, window_->guest_begin + u64{4} * insns_[i].guest_word));
     if (target >= 0) insns_[target].leader = true;
   }
@@ -126,43 +129,47 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
   return true;
 }
 
-// Does the code at a place outside of the region read NZCV before writing it? Looks a few instructions ahead.
-bool RegionBuilder::live_at(u64 pc, unsigned depth) {
+// Does the code at a place outside of the region read NZCV before writing it? Looks a few instructions ahead; where that does
+// not tell, a callee is taken not to (AAPCS64), any other code to do.
+bool RegionBuilder::live_at(u64 pc, unsigned depth, bool callee) {
   for (unsigned n = 0; n < 12; n++, pc += 4) {
     if (int i = index_of(pc); i >= 0 && insns_[i].live_in) return true;
     u32 word;
     if (load_guest(GuestAddr(pc), &word)) return true;
-    const RowInfo& r = row(a64::decode(word));
-    if (r.reads_nzcv) return true;
-    if (r.writes_nzcv) return false;
-    switch (r.flow) {
+    RowTraits r = row(a64::decode(word));
+    if (r.reads_nzcv()) return true;
+    if (r.writes_nzcv()) return false;
+    switch (r.flow()) {
       case Flow::None:
       case Flow::Sync:
       case Flow::Svc: break;
       case Flow::Branch: pc = direct_target(word, pc) - 4; break;
       case Flow::Cond:
-        if (depth == 0 || live_at(direct_target(word, pc), depth - 1)) return true;
+        if (callee) return false;
+        if (depth == 0 || live_at(direct_target(word, pc), depth - 1, false)) return true;
         break;
       case Flow::Ret: return false;
       case Flow::Exception: return false;
-      default: return true;
+      default: return !callee;
     }
   }
-  return true;
+  return !callee;
 }
 
 bool RegionBuilder::live_after(unsigned i) {
   const Decoded& d = insns_[i];
   u64 pc = window_->guest_begin + u64{4} * d.guest_word;
-  const RowInfo& r = row(d.op);
+  RowTraits r = row(d.op);
   auto at = [&](u64 target) {
     int j = index_of(target);
-    return j >= 0 ? insns_[j].live_in : live_at(target, 2);
+    if (j < 0) return live_at(target, 2, false);
+    if (insns_[j].guest_word <= d.guest_word) loops_ = true;
+    return insns_[j].live_in;
   };
-  switch (r.flow) {
+  switch (r.flow()) {
     case Flow::Branch: return at(direct_target(d.word, pc));
     case Flow::Cond: return at(pc + 4) || at(direct_target(d.word, pc));
-    case Flow::Call: return at(pc + 4) || live_at(direct_target(d.word, pc), 0);
+    case Flow::Call: return at(pc + 4) || live_at(direct_target(d.word, pc), 0, true);
     case Flow::IndirectCall: return at(pc + 4);
     case Flow::Ret: return false;
     case Flow::Indirect: return true;
@@ -172,22 +179,22 @@ bool RegionBuilder::live_after(unsigned i) {
 }
 
 void RegionBuilder::liveness() {
+  // Backwards, so that one round is enough unless there is a branch backwards; everything only ever grows, so a few rounds
+  // reach the fixed point.
   bool changed = true;
-  // What a leaving edge finds does not change between rounds except through live_at's look into this region, and
-  // everything only ever grows: a few rounds reach the fixed point.
-  while (changed) {
-    changed = false;
+  for (loops_ = true; changed && loops_;) {
+    changed = loops_ = false;
     for (unsigned k = runs_; k-- > 0;) {
       for (unsigned n = run_[k].count; n-- > 0;) {
         unsigned i = run_[k].first + n;
         Decoded& d = insns_[i];
-        const RowInfo& r = row(d.op);
+        RowTraits r = row(d.op);
         bool out = d.live_out;
         if (!out) {
-          bool inside = r.flow == Flow::None && n + 1 < run_[k].count;
+          bool inside = r.flow() == Flow::None && n + 1 < run_[k].count;
           out = inside ? insns_[i + 1].live_in : live_after(i);
         }
-        bool in = r.reads_nzcv || (out && !r.writes_nzcv);
+        bool in = r.reads_nzcv() || (out && !r.writes_nzcv());
         if (in != d.live_in || out != d.live_out) {
           d.live_in = in;
           d.live_out = out;
@@ -204,7 +211,16 @@ void RegionBuilder::liveness() {
 // access faults.
 void RegionBuilder::mark_flags_home(Emitter& e) {
   const Decoded& d = insns_[current_];
-  marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - base_), d.guest_word | cache::kMarkInside};
+  marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - base_), 0, d.guest_word - low_, 0, 1};
+}
+
+unsigned RegionBuilder::reader_condition() const {
+  for (unsigned i = current_ + 1; i < count_ && insns_[i].guest_word == insns_[i - 1].guest_word + 1; i++) {
+    RowTraits r = row(insns_[i].op);
+    if (r.reads_nzcv()) return r.flow() == Flow::Cond ? insns_[i].word & 15 : insns_[i].word >> 12 & 15;
+    if (r.writes_nzcv() || r.flow() != Flow::None) break;
+  }
+  return 14;
 }
 
 void RegionBuilder::exit_site(Emitter& e, u8* place, u64 target) {
@@ -310,7 +326,7 @@ void RegionBuilder::emit_cold(Emitter& e) {
         e.lea(64, Reg::rcx, Mem::rip(reinterpret_cast<u64>(c.place)));
         e.Assembler::jmp(runtime(offsetof(run::RuntimeEntries, exit_direct)));
         e.patch32(c.place, c.known ? c.known : reinterpret_cast<u64>(here));
-        if (c.known && !e.overflow())
+        if (c.known)
           window_->links.push(cache::Link{static_cast<u32>(c.place - window_->code),
                                           static_cast<u32>(here - window_->code), c.known});
         break;
@@ -345,14 +361,14 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
     e.start(base, w.code + w.capacity);
     __builtin_memset(host_, 0, count_ * sizeof host_[0]);
     mark_count_ = 0;
-    u32 low = ~0u, high = 0;
+    const Run& last = run_[runs_ - 1];
+    low_ = insns_[run_[0].first].guest_word;
+    u32 high = insns_[last.first + last.count - 1].guest_word + 1;
     for (unsigned k = 0; k < runs_; k++) {
       const Run& run = run_[k];
       for (unsigned n = 0; n < run.count; n++) {
         unsigned i = run.first + n;
         const Decoded& d = insns_[i];
-        if (d.guest_word < low) low = d.guest_word;
-        if (d.guest_word >= high) high = d.guest_word + 1;
         current_ = i;
         next_in_order_ = n + 1 < run.count ? i + 1 : k + 1 < runs_ ? run_[k + 1].first : ~0u;
         if (d.leader || n == 0) {
@@ -365,25 +381,26 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
         e.live_out_ = d.live_out;
         e.needed_ = d.live_in;
         host_[i] = e.at();
-        const RowInfo& r = row(d.op);
+        RowTraits r = row(d.op);
         FlagsForm form = e.home_valid_ ? FlagsForm::Home : e.form_;
-        marks_[mark_count_++] =
-            InsnMark{static_cast<u32>(e.at() - base) | static_cast<u32>(form) << 30,
-                     d.guest_word | (r.flow == Flow::Call || r.flow == Flow::IndirectCall ? cache::kMarkCall : 0)};
+        bool is_call = r.flow() == Flow::Call || r.flow() == Flow::IndirectCall;
+        marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - base), static_cast<u32>(form), d.guest_word - low_,
+                                         is_call, 0};
         unsigned colds_before = colds_;
         if (Template t = kTemplates[static_cast<unsigned>(d.op)])
           t(e, e.insn_);
         else
           e.call_semantics();
+        CHECK(e.at() - host_[i] <= kMaxTemplateBytes);
         for (unsigned c = colds_before; c < colds_; c++) cold_[c].back = e.at();
         // What follows: the next instruction in place, or a jump to it when it is elsewhere or somebody may enter there.
-        Flow flow = r.flow;
+        Flow flow = r.flow();
         bool ends = flow == Flow::Branch || flow == Flow::Ret || flow == Flow::Indirect || flow == Flow::Exception;
         if (ends) continue;
         bool next_here = next_in_order_ != ~0u && insns_[next_in_order_].guest_word == d.guest_word + 1;
         if (!next_here) {
           // A mark of its own: a call's landing is found by where the next instruction begins.
-          marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - base), d.guest_word + 1};
+          marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - base), 0, d.guest_word + 1 - low_, 0, 0};
           e.settle_flags();
           jump(e, e.pc_ + 4);
         } else if (insns_[next_in_order_].leader) {
@@ -395,19 +412,18 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
     emit_cold(e);
     for (unsigned k = 0; k < fixups_; k++)
       e.patch32(fixup_[k].place, reinterpret_cast<u64>(host_[fixup_[k].target]));
-    if (e.overflow()) {
-      result = BuildResult::Full;
-    } else {
+    CHECK(!e.overflow());
+    {
       cache::Region region{begin,
                            static_cast<u32>(e.at() - w.code),
                            static_cast<u32>(body_end - w.code),
-                           low,
+                           low_,
                            high,
                            w.marks.size,
                            mark_count_,
                            false};
       bool stored = w.regions.push(region);
-      for (unsigned i = 0; i < mark_count_ && stored; i++) stored = w.marks.push(marks_[i]);
+      stored = stored && w.marks.append(marks_, mark_count_);
       if (!stored) {
         result = BuildResult::Full;
       } else {

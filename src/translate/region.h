@@ -17,7 +17,7 @@ namespace grus::a64_to_x64 {
 // Measured with rustc and cc1: below 64 the exits cost more than they save, above 192 code is translated that never runs
 // (1024: 2.0 M instructions for 0.85 M executed ones; 96: 1.37 M).
 inline constexpr unsigned kRegionInsns = 96;
-inline constexpr unsigned kRegionSpan = 8192;  // guest words around the entry that a region may reach
+inline constexpr unsigned kRegionSpan = 8190;  // guest words around the entry that a region may reach
 
 inline constexpr u32 kConstantsAt = 64;       // in every window: what Emitter::constant refers to
 
@@ -40,6 +40,8 @@ class RegionBuilder {
 
   void add_cold_return(u8* place);
   void mark_flags_home(Emitter& e);
+  // The condition that the next reader of NZCV behind the current instruction asks for; 14 when there is none nearby.
+  unsigned reader_condition() const;
 
  private:
   struct Decoded {
@@ -68,7 +70,7 @@ class RegionBuilder {
   bool discover(u64 pc, MemoryFault* fault);
   void decode_run(u32 guest_word);
   void liveness();
-  bool live_at(u64 target, unsigned depth);
+  bool live_at(u64 target, unsigned depth, bool callee);
   bool live_after(unsigned i);
   void emit_cold(Emitter& e);
   int index_of(u64 pc) const;
@@ -79,6 +81,8 @@ class RegionBuilder {
   u8* base_;  // of the region's host code
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
+  bool loops_;  // liveness met a branch backwards
+  u32 low_;  // lowest guest word of the region
   unsigned count_, fixups_, colds_, runs_, queued_;
   unsigned current_, next_in_order_;
   Decoded insns_[kRegionInsns + 8];

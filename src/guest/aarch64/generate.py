@@ -290,6 +290,11 @@ def main():
     h.append("};\n")
     h.append("struct RowInfo {\n  const char* name;\n  const char* assembly;\n  u32 mask, value;\n  Feature feature;\n"
              "  Flow flow;\n  bool reads_nzcv, writes_nzcv, loads, stores;\n};\n")
+    h.append("// What the translator asks of every row, in one byte: RowInfo's table is too big for the first-level cache.\n"
+             "struct RowTraits {\n  u8 bits;\n  bool reads_nzcv() const { return bits & 1; }\n"
+             "  bool writes_nzcv() const { return bits & 2; }\n"
+             "  Flow flow() const { return static_cast<Flow>(bits >> 2); }\n};\n"
+             "extern const RowTraits kTraits[];\n")
     h.append("Op decode(u32 word);\nextern const RowInfo kRows[];\nconst char* feature_name(Feature);\n")
     h.append("using Semantics = void (*)(CpuState&, Insn);\nextern const Semantics kSemantics[];\n"
              "// The table file of each row.\nextern const char* const kRowFamily[];\n")
@@ -311,6 +316,9 @@ def main():
         t.append(f"    {{\"{r.name}\", \"{asm}\", {r.mask:#010x}, {r.value:#010x}, Feature::{r.feature or 'Base'}, "
                  f"Flow::{FLOWS[r.flow]}, {b('r' in r.nzcv)}, {b('w' in r.nzcv)}, {b(r.mem in ('load', 'both'))}, "
                  f"{b(r.mem in ('store', 'both'))}}},")
+    flow_number = {f: n for n, f in enumerate(FLOWS)}
+    t.append("};\n\nconst RowTraits kTraits[] = {\n    {" + str(flow_number["exception"] << 2) + "},")
+    t += [f"    {{{('r' in r.nzcv) | ('w' in r.nzcv) << 1 | flow_number[r.flow] << 2}}}," for r in rows]
     t.append("};\n\nconst char* const kRowFamily[] = {\n    \"\",")
     t += [f"    \"{r.family}\"," for r in rows]
     t.append("};\n\nconst char* feature_name(Feature f) {\n  static const char* const names[] = {\"Base\", "

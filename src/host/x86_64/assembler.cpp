@@ -282,15 +282,15 @@ void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w
   sse(prefix, map, opcode, dst, b, w);
 }
 
-void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing) {
+void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing, bool w) {
   if (vex) {
-    vex_prefix(prefix, map, false, static_cast<u8>(dst), static_cast<u8>(a), mem_index(b), mem_base(b));
+    vex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), mem_index(b), mem_base(b));
     byte(opcode);
     modrm(Reg(dst), b, trailing);
     return;
   }
   movaps(dst, a);
-  sse(prefix, map, opcode, dst, b, false, trailing);
+  sse(prefix, map, opcode, dst, b, w, trailing);
 }
 
 }  // namespace grus::x64

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // An x86-64 assembler that writes where it is told: exact control of encodings, no allocation, no labels of its own.
 //
-// Guarantees: every instruction goes to `at()`, which advances; running past the limit sets `overflow()` and stops
-// writing (a region is emitted into room that was checked beforehand, so this is a backstop). Operand sizes are bits.
+// Guarantees: every instruction goes to `at()`, which advances. Room is not checked per byte: whoever emits makes sure
+// beforehand that there is some (region.cpp, per guest instruction) and asks `overflow()` now and then. Operand sizes are bits.
 // Vector instructions take VEX forms when `vex` was asked for, else the SSE ones; the caller picks forms that exist.
 // Deliberately not here: instruction selection, register allocation, relaxation of branches.
 #pragma once
@@ -44,17 +44,12 @@ class Assembler {
   void start(u8* at, u8* limit) {
     at_ = at;
     limit_ = limit;
-    overflow_ = false;
   }
   u8* at() const { return at_; }
-  bool overflow() const { return overflow_; }
+  // Fewer than `slack` bytes are left.
+  bool overflow(size_t slack = 0) const { return at_ + slack > limit_; }
 
-  void byte(u8 b) {
-    if (at_ < limit_)
-      *at_++ = b;
-    else
-      overflow_ = true;
-  }
+  void byte(u8 b) { *at_++ = b; }
   void word(u16 v) { put(v); }
   void dword(u32 v) { put(v); }
   void qword(u64 v) { put(v); }
@@ -185,7 +180,6 @@ class Assembler {
     return at_ - 1;
   }
   void patch8(u8* place) {
-    if (overflow_) return;
     i64 d = at_ - (place + 1);
     CHECK(d >= -128 && d <= 127);
     *place = static_cast<u8>(d);
@@ -202,7 +196,6 @@ class Assembler {
     return at_ - 4;
   }
   void patch32(u8* place, u64 target) {
-    if (overflow_) return;
     i32 d = static_cast<i32>(target - (reinterpret_cast<u64>(place) + 4));
     __builtin_memcpy(place, &d, 4);
   }
@@ -215,7 +208,7 @@ class Assembler {
   void sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Mem src, bool w = false, unsigned trailing = 0);
   // Three operands dst = a op b: VEX when available, else movaps dst, a first (dst must not be b then).
   void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w = false);
-  void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing = 0);
+  void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing = 0, bool w = false);
   void movaps(Xmm dst, Xmm src) {
     if (dst != src) sse(0, 1, 0x28, dst, src);
   }
@@ -249,12 +242,8 @@ class Assembler {
   static u8 op_(Shift o) { return static_cast<u8>(o); }
   template <typename T>
   void put(T v) {
-    if (at_ + sizeof v <= limit_) {
-      __builtin_memcpy(at_, &v, sizeof v);
-      at_ += sizeof v;
-    } else {
-      overflow_ = true;
-    }
+    __builtin_memcpy(at_, &v, sizeof v);
+    at_ += sizeof v;
   }
   u32 rel(u64 target) { return static_cast<u32>(target - (reinterpret_cast<u64>(at_) + 4)); }
   void branch32(u8 opcode, u64 target) {
@@ -269,7 +258,6 @@ class Assembler {
 
   u8* at_ = nullptr;
   u8* limit_ = nullptr;
-  bool overflow_ = false;
 };
 
 }  // namespace grus::x64
