@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// Results half as wide as the operands. Without templates: saturating shifts by immediate with rounding, RADDHN, RSUBHN, scalar
+// forms, and saturation of 64-bit lanes.
+#include "translate/a64_to_x64/simd.h"
+
+namespace grus::a64_to_x64::templates {
+
+using namespace simd;
+
+namespace {
+
+// The high halves of n +- m.
+void high(Emitter& e, Insn i, const HostOp* table) {
+  unsigned size = i.size();
+  e.vload(kA, i.Rn());
+  op(e, table[size + 1], kA, kA, i.Rm());
+  shift_right(e, size + 1, kA, kA, bits_of(size));
+  finish_narrow(e, i, size, kA);
+}
+
+unsigned immediate_size(Insn i) { return 31 - static_cast<unsigned>(__builtin_clz(i.immh())); }
+
+void shift(Emitter& e, Insn i, bool round) {
+  unsigned size = immediate_size(i), n = 2 * bits_of(size) - (i.immh() << 3 | i.immb());
+  if (!round) {
+    shift_right(e, size + 1, kA, e.vuse(i.Rn(), kA), n);
+  } else {
+    // Only the low half is kept, so the sum may wrap.
+    u64 half = u64{1} << (n - 1);
+    for (unsigned bits = 2 * bits_of(size); bits < 64; bits *= 2) half |= half << bits;
+    load_halves(e, kA, half, half);
+    op(e, kAdd[size + 1], kA, kA, i.Rn());
+    shift_right(e, size + 1, kA, kA, n);
+  }
+  finish_narrow(e, i, size, kA);
+}
+
+// kA holds lanes of 2 << size bytes to be saturated into kB's low half by `pack`; QC is set when widening the result again does not
+// give them back. The caller's lanes must be such that `pack` saturates as the architecture does.
+void saturate(Emitter& e, Insn i, unsigned size, HostOp pack, bool result_signed) {
+  op(e, pack, kB, kA, kA);
+  op1(e, (result_signed ? kWidenS : kWidenU)[size], kC, kB);
+  e.clobber_flags();
+  op(e, kEqual[1], kC, kC, kA);
+  e.sse(0x66, 1, 0xd7, Xmm(Reg::rax), kC);  // PMOVMSKB
+  e.alu_imm(Alu::xor_, 32, Reg::rax, 0xffff);
+  e.neg(32, Reg::rax);  // CF: something differed
+  e.alu(Alu::sbb, 32, Reg::rax, Reg::rax);
+  e.alu_imm(Alu::and_, 32, Reg::rax, static_cast<i32>(a64::kFpsrQC));
+  e.alu(Alu::or_, 32, state(offsetof(CpuState, fpsr)), Reg::rax);
+  unsigned d = i.Rd();
+  if (!i.Q()) return e.vcommit64(d, kB);
+  Xmm home = Emitter::vhome(d);
+  if (home != Xmm::none)
+    op(e, kUnpackLow[3], home, home, kB);
+  else
+    e.movq(Emitter::vslot(d, 8), kB);
+}
+
+enum class From { Signed, Unsigned, SignedToUnsigned };
+
+void saturate(Emitter& e, Insn i, unsigned size, From from, unsigned shift) {
+  if (size == 2) return e.call_semantics();
+  bool is_signed = from != From::Unsigned;
+  if (shift) {
+    shift_right_any(e, size + 1, is_signed, kA, e.vuse(i.Rn(), kA), shift, kC);
+  } else {
+    e.vload(kA, i.Rn());
+  }
+  if (from == From::Signed) return saturate(e, i, size, size == 0 ? kPackS16 : kPackS32, true);
+  HostOp pack = size == 0 ? kPackU16 : kPackU32;
+  if (from == From::SignedToUnsigned) return saturate(e, i, size, pack, false);
+  // The host packs signed lanes. Large unsigned ones become the largest that the result can hold plus one: the same saturation.
+  if (shift) return saturate(e, i, size, pack, false);  // they are not negative any more
+  load_halves(e, kB, size == 0 ? 0x0100010001000100 : 0x0001000000010000, size == 0 ? 0x0100010001000100 : 0x0001000000010000);
+  op(e, kMinU[size + 1], kA, kA, kB);
+  saturate(e, i, size, pack, false);
+}
+
+void saturating_shift(Emitter& e, Insn i, From from) {
+  unsigned size = immediate_size(i);
+  saturate(e, i, size, from, 2 * bits_of(size) - (i.immh() << 3 | i.immb()));
+}
+
+}  // namespace
+
+void ADDHN_v(Emitter& e, Insn i) { high(e, i, kAdd); }
+void SUBHN_v(Emitter& e, Insn i) { high(e, i, kSub); }
+
+void XTN_v(Emitter& e, Insn i) {
+  e.vload(kA, i.Rn());
+  finish_narrow(e, i, i.size(), kA);
+}
+void SHRN_imm(Emitter& e, Insn i) { shift(e, i, false); }
+void RSHRN_imm(Emitter& e, Insn i) { shift(e, i, true); }
+
+void SQXTN_v(Emitter& e, Insn i) { saturate(e, i, i.size(), From::Signed, 0); }
+void UQXTN_v(Emitter& e, Insn i) { saturate(e, i, i.size(), From::Unsigned, 0); }
+void SQXTUN_v(Emitter& e, Insn i) { saturate(e, i, i.size(), From::SignedToUnsigned, 0); }
+void SQSHRN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::Signed); }
+void UQSHRN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::Unsigned); }
+void SQSHRUN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::SignedToUnsigned); }
+
+}  // namespace grus::a64_to_x64::templates
