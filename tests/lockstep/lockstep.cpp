@@ -194,9 +194,8 @@ class Tester {
            r->body_end - r->host_begin);
     for (u32 n = 0; n < r->mark_count; n++) {
       cache::InsnMark m = w->marks.data[r->mark_begin + n];
-      printf("    +%x: %lx form %u\n", m.host & cache::kMarkHostMask,
-             static_cast<unsigned long>(w->guest_begin + u64{4} * (m.guest_word & cache::kMarkWordMask)),
-             m.host >> 30);
+      printf("    +%x: %lx form %u\n", static_cast<unsigned>(m.host),
+             static_cast<unsigned long>(w->guest_begin + u64{4} * (r->guest_low + m.guest)), static_cast<unsigned>(m.flags));
     }
   }
 
