@@ -23,13 +23,13 @@ enum class FlagsForm : u8 { Home, Sub, Add, Logic, Float, FloatSwapped };
 // One guest instruction's start in host code (or a place inside of it), relative to its region. Marks ascend by host offset.
 struct InsnMark {
   u32 host : 15;   // bytes from the region's host_begin
-  u32 flags : 2;   // FlagsForm
-  u32 guest : 13;  // words from the region's guest_low
+  u32 flags : 3;   // FlagsForm
+  u32 guest : 12;  // words from the region's guest_low
   u32 call : 1;    // a call: there is a return landing behind it
   u32 inside : 1;  // no instruction's start: only how NZCV is held changes here
 };
 static_assert(sizeof(InsnMark) == 4);
-inline constexpr u32 kMaxRegionBytes = 1 << 15, kMaxRegionWords = 1 << 13;
+inline constexpr u32 kMaxRegionBytes = 1 << 15, kMaxRegionWords = 1 << 12;
 inline constexpr i32 kCovered = -1;
 
 struct Region {

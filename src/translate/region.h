@@ -17,7 +17,7 @@ namespace grus::a64_to_x64 {
 // Measured with rustc and cc1: below 64 the exits cost more than they save, above 192 code is translated that never runs
 // (1024: 2.0 M instructions for 0.85 M executed ones; 96: 1.37 M).
 inline constexpr unsigned kRegionInsns = 96;
-inline constexpr unsigned kRegionSpan = 8190;  // guest words around the entry that a region may reach
+inline constexpr unsigned kRegionSpan = 4094;  // guest words around the entry that a region may reach
 
 inline constexpr u32 kConstantsAt = 64;       // in every window: what Emitter::constant refers to
 
@@ -29,6 +29,13 @@ class RegionBuilder {
   // could not be fetched, *fault says how.
   BuildResult build(cache::Window& w, u64 pc, u64 exec_begin, u64 exec_end, u64* host, MemoryFault* fault);
   cache::Window& window() { return *window_; }
+  // Regions of at most `insns` instructions whose code goes upwards only and leaves at every call and at every other region
+  // (run/lockstep.h). 0: as usual.
+  void set_lockstep(unsigned insns) { lockstep_ = insns; }
+  // The instructions of the region that was built last, in no order.
+  unsigned size() const { return count_; }
+  u64 guest_pc(unsigned i) const { return window_->guest_begin + u64{4} * insns_[i].guest_word; }
+
   u8* constants() { return window_->code + kConstantsAt; }
 
   // For the emitter.
@@ -74,9 +81,12 @@ class RegionBuilder {
   bool live_after(unsigned i);
   void emit_cold(Emitter& e);
   int index_of(u64 pc) const;
+  int reachable(u64 pc) const;
+  unsigned most() const { return lockstep_ && lockstep_ < kRegionInsns ? lockstep_ : kRegionInsns; }
   void exit_site(Emitter& e, u8* place, u64 target);
   bool mark_target(u32 guest_word);
 
+  unsigned lockstep_;
   cache::Window* window_;
   u8* base_;  // of the region's host code
   u32 entry_word_;
