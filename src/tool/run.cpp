@@ -71,7 +71,7 @@ void provide_home(RootPlan& plan, const RunOptions& options) {
   }
   fs::path own = cache_directory() / "home" / plan.root.filename();
   fs::create_directories(own);
-  plan.binds.emplace_back(own, home);
+  plan.binds.insert(plan.binds.begin(), {own, home});  // first: the others may lie below it
 }
 
 void set_environment(const RunOptions& options) {
@@ -127,6 +127,7 @@ void apply(const std::vector<std::string>& assignments) {
                  : within && inside != "." ? "/" + inside.string() : "/";
   set_environment(options);
   provide_home(plan, options);
+  setenv("PWD", plan.workdir.c_str(), 1);
   apply(options.environment);
   enter_mount_namespace(options.as_root ? Mapping::SelfAsRoot : Mapping::Self);
   enter_root(plan);
