@@ -13,6 +13,7 @@
 #include "linux/identity.h"
 #include "linux/seccomp_filter.h"
 #include "linux/strace.h"
+#include "linux/tagged_vectors.h"
 
 namespace grus::linux {
 namespace {
@@ -25,7 +26,10 @@ struct Row {
   i16 error = 0;
   Action action = Action::Missing;
   u8 pointers = 0;     // bit n: argument n is a pointer
+  u8 addresses = 0;    // bit n: argument n begins a range of memory
   u8 descriptors = 0;  // bit n: argument n is a descriptor
+  u8 vector = 0;       // of an iovec array; its length is the next argument
+  u8 message = 0;      // of a struct msghdr
 };
 
 constexpr u8 letters(const char* arguments, const char* wanted) {
@@ -35,8 +39,17 @@ constexpr u8 letters(const char* arguments, const char* wanted) {
       if (arguments[i] == *w) mask |= static_cast<u8>(1u << i);
   return mask;
 }
-constexpr u8 pointer_letters(const char* arguments) { return letters(arguments, "swtpP"); }
-constexpr u8 descriptor_letters(const char* arguments) { return letters(arguments, "da"); }
+constexpr Row make_row(SyscallHandler handler, int host, int error, Action action, const char* arguments) {
+  return Row{handler,
+             static_cast<i16>(host),
+             static_cast<i16>(error),
+             action,
+             letters(arguments, "swtpPeh"),
+             letters(arguments, "v"),
+             letters(arguments, "da"),
+             letters(arguments, "e"),
+             letters(arguments, "h")};
+}
 
 struct Table {
   Row row[kNewestSyscall + 1];
@@ -54,15 +67,14 @@ struct Table {
 
 constexpr Table make_table() {
   Table t;
-#define ROW(number, handler, host, error, action, arguments)                          \
-  t.set(number, Row{handler, host, error, Action::action, pointer_letters(arguments), \
-                    descriptor_letters(arguments)});
+#define ROW(number, handler, host, error, action, arguments) \
+  t.set(number, make_row(handler, host, error, Action::action, arguments));
 #define PASS(number, name, arguments) ROW(number, nullptr, __NR_##name, 0, Pass, arguments)
 #define BLOCK(number, name, arguments) ROW(number, nullptr, __NR_##name, 0, Block, arguments)
 #define HANDLE(number, name, arguments) ROW(number, sys_##name, -1, 0, Handle, arguments)
 #define REFUSE(number, name, error, arguments) ROW(number, nullptr, -1, error, Refuse, arguments)
 #define HOLE(first, last) \
-  for (unsigned i = first; i <= last; i++) t.set(i, Row{nullptr, -1, ENOSYS, Action::Refuse, 0, 0});
+  for (unsigned i = first; i <= last; i++) t.set(i, make_row(nullptr, -1, ENOSYS, Action::Refuse, ""));
 #include "linux/syscalls.def"
 #undef PASS
 #undef BLOCK
@@ -82,18 +94,46 @@ bool names_hidden_fd(const Task& task, const Row& row, const u64 (&a)[6]) {
   return false;
 }
 
+void remove_tags(u64 (&a)[6], unsigned mask) {
+  for (; mask; mask &= mask - 1) {
+    u64& p = a[__builtin_ctz(mask)];
+    p = GuestAddr(p).untagged().v;
+  }
+}
+
+i64 call_host(Task& task, const Row& row, const u64 (&a)[6]) {
+  if (row.action == Action::Pass) return host_syscall(row.host, a[0], a[1], a[2], a[3], a[4], a[5]);
+  return blocking_syscall(task, row.host, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+// Out of line: nothing of this is on the stack of the common case.
+[[gnu::noinline]] i64 call_host_with_tags(Task& task, const Row& row, u64 (&a)[6]) {
+  if (row.vector) {
+    u64& array = a[__builtin_ctz(row.vector)];
+    const UntaggedVector vector(array, a[__builtin_ctz(row.vector) + 1]);
+    array = vector.address();
+    return call_host(task, row, a);
+  }
+  if (row.message) {
+    u64& header = a[__builtin_ctz(row.message)];
+    const UntaggedMessage message(header);
+    header = message.address();
+    return message.write_back(call_host(task, row, a));
+  }
+  return call_host(task, row, a);
+}
+
 i64 invoke(Task& task, const Row& row, u64 (&a)[6]) {
   if (row.descriptors && names_hidden_fd(task, row, a)) return -EBADF;
-  if (task.tagged_addresses)
-    for (unsigned mask = row.pointers; mask; mask &= mask - 1) {
-      u64& p = a[__builtin_ctz(mask)];
-      p = GuestAddr(p).untagged().v;
-    }
+  if (row.addresses) remove_tags(a, row.addresses);
+  if (task.tagged_addresses) [[unlikely]]
+    remove_tags(a, row.pointers);
   switch (row.action) {
     case Action::Pass:
-      return host_syscall(row.host, a[0], a[1], a[2], a[3], a[4], a[5]);
     case Action::Block:
-      return blocking_syscall(task, row.host, a[0], a[1], a[2], a[3], a[4], a[5]);
+      if (task.tagged_addresses) [[unlikely]]
+        return call_host_with_tags(task, row, a);
+      return call_host(task, row, a);
     case Action::Handle:
       return row.handler(task, a);
     default:
