@@ -50,6 +50,13 @@ u64 host_register(const HostContext& c, x64::Reg r) {
 // EFLAGS of the interrupted context as nzcv_image.
 u16 flags_image(u64 eflags, cache::FlagsForm form) {
   unsigned ah = eflags & 0xff, of = eflags >> 11 & 1;
+  if (form == cache::FlagsForm::Float || form == cache::FlagsForm::FloatSwapped) {
+    bool unordered = eflags & 4, equal = eflags & 0x40, below = eflags & 1;
+    unsigned nzcv = below == (form == cache::FlagsForm::Float) ? 8 : 2;
+    a64::CpuState image;
+    image.set_nzcv(unordered ? 3 : equal ? 6 : nzcv);
+    return image.nzcv_image;
+  }
   if (form == cache::FlagsForm::Add) ah ^= 1;
   if (form == cache::FlagsForm::Logic) {
     ah |= 1;

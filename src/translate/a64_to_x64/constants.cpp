@@ -78,6 +78,40 @@ void write_constants(u8* at) {
   both(Constant::One8, splat(1, 8));
   both(Constant::One16, splat(1, 16));
   both(Constant::One32, splat(1, 32));
+  both(Constant::Magnitude32, splat(0x7fffffff, 32));
+  both(Constant::Magnitude64, ~u64{0} >> 1);
+  pair(Constant::MagnitudeLow32, 0x7fffffff, 0);
+  pair(Constant::MagnitudeLow64, ~u64{0} >> 1, 0);
+  pair(Constant::SignLow32, 0x80000000, 0);
+  pair(Constant::SignLow64, u64{1} << 63, 0);
+  both(Constant::SmallestNormal32, splat(0x00800000, 32));
+  both(Constant::SmallestNormal64, u64{1} << 52);
+  pair(Constant::OnesAboveLow64, 0, splat(0x3f800000, 32));
+  both(Constant::Float65536, splat(0x47800000, 32));
+  pair(Constant::TransposeBytes, 0x0d0905010c080400, 0x0f0b07030e0a0602);
+  pair(Constant::TransposeHalves, 0x0b0a030209080100, 0x0f0e07060d0c0504);
+  for (unsigned size = 0; size < 3; size++) {
+    unsigned bytes = 1u << size, lanes = 16 / bytes;
+    for (unsigned n = 0; n < 3; n++) {
+      Bytes& mask = entry(Constant::ThreeMask + 3 * size + n);
+      Bytes& gather = entry(Constant::ThreeGather + 3 * size + n);
+      Bytes& scatter = entry(Constant::ThreeScatter + 3 * size + n);
+      for (unsigned lane = 0; lane < lanes; lane++) {
+        unsigned place = (3 * lane + n) % lanes;
+        for (unsigned b = 0; b < bytes; b++) {
+          mask.b[lane * bytes + b] = lane % 3 == n ? 0xff : 0;
+          gather.b[lane * bytes + b] = static_cast<u8>(place * bytes + b);
+          scatter.b[place * bytes + b] = static_cast<u8>(lane * bytes + b);
+        }
+      }
+    }
+  }
+  auto image = [](unsigned nzcv) {
+    CpuState s;
+    s.set_nzcv(nzcv);
+    return u64{s.nzcv_image};
+  };
+  pair(Constant::CompareImages, image(8) | image(2) << 32, image(6) | image(3) << 32);
 }
 
 Mem Emitter::constant(Constant c) const {

@@ -45,7 +45,26 @@ enum class Constant : u8 {
   One8,
   One16,
   One32,
-  kCount,
+  Magnitude32,             // of floating-point numbers: every bit except signs
+  Magnitude64,
+  MagnitudeLow32,          // of the low element, zero above
+  MagnitudeLow64,
+  SignLow32,
+  SignLow64,
+  SmallestNormal32,
+  SmallestNormal64,
+  OnesAboveLow64,          // 0, 0, 1.0f, 1.0f
+  Float65536,
+  CompareImages,           // nzcv_image in words: less, greater, equal, unordered
+  TransposeBytes,          // shuffle: four by four bytes
+  TransposeHalves,         // two by four halves
+  // Three interleaved registers, + 3 * size + n. Element e of register n is element 3e + n of memory, so in each vector of
+  // memory every third element belongs to it.
+  ThreeMask,               // elements congruent n mod 3
+  ThreeGather = ThreeMask + 9,      // shuffle: memory's positions (mod 16 bytes) to register n's order
+  ThreeScatter = ThreeGather + 9,   // its inverse
+  AfterThree = ThreeScatter + 9,
+  kCount = AfterThree,
 };
 inline constexpr Constant operator+(Constant c, unsigned n) {
   return static_cast<Constant>(static_cast<unsigned>(c) + n);

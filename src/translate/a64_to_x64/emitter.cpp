@@ -21,7 +21,32 @@ void Emitter::load_guest_address(Reg dst, u64 address) {
 
 /* -- NZCV -------------------------------------------------------------------------------------------------------- */
 
+// rax = the image that a float comparison's EFLAGS stand for; they stay as they are.
+void Emitter::load_float_image(FlagsForm form) {
+  auto image = [](unsigned nzcv) {
+    CpuState s;
+    s.set_nzcv(nzcv);
+    return s.nzcv_image;
+  };
+  bool swapped = form == FlagsForm::FloatSwapped;
+  auto part = [&](unsigned n) {
+    Mem m = constant(Constant::CompareImages);
+    m.rip_target += 4 * n;
+    return m;
+  };
+  mov_imm(Reg::rax, image(swapped ? 8 : 2));  // neither below nor equal
+  cmov(32, CC::b, Reg::rax, part(swapped ? 1 : 0));
+  cmov(32, CC::e, Reg::rax, part(2));
+  cmov(32, CC::p, Reg::rax, part(3));
+}
+
 void Emitter::materialise() {
+  if (float_form()) {
+    load_float_image(form_);
+    mov(16, nzcv_home(), Reg::rax);
+    home_valid_ = true;
+    return;
+  }
   if (form_ == FlagsForm::Add) cmc();
   if (form_ == FlagsForm::Logic) stc();
   form_ = FlagsForm::Sub;
@@ -55,26 +80,59 @@ void Emitter::load_flags_as_sub() {
     alu_imm(Alu::add, 8, Reg::rax, 0x7f);  // al = 1 overflows
     sahf();
     home_valid_ = true;
+  } else if (float_form()) {
+    load_float_image(form_);
+    alu_imm(Alu::add, 8, Reg::rax, 0x7f);
+    sahf();
   } else if (form_ == FlagsForm::Add) {
     cmc();
   } else if (form_ == FlagsForm::Logic) {
     stc();
   }
   form_ = FlagsForm::Sub;
-  needed_ = live_out_ && !a64::kRows[static_cast<unsigned>(insn_.op)].writes_nzcv;
+  needed_ = live_out_ && !a64::kTraits[static_cast<unsigned>(insn_.op)].writes_nzcv();
 }
 
 CC Emitter::condition(unsigned cond) {
   static const CC sub[14] = {CC::e, CC::ne, CC::ae, CC::b,  CC::s,  CC::ns, CC::o,
                              CC::no, CC::a, CC::be, CC::ge, CC::l, CC::g,  CC::le};
+  if (float_form()) {
+    // UCOMISD: unordered ZF = PF = CF = 1, below CF, equal ZF, else none. What one host condition cannot say needs the other
+    // order (float_form_for_reader) or, equality, a look at PF too.
+    static const CC in_order[14] = {CC::o, CC::o, CC::o, CC::o, CC::o, CC::o, CC::p,
+                                    CC::np, CC::o, CC::o, CC::ae, CC::b, CC::a, CC::be};
+    static const CC swapped[14] = {CC::o, CC::o, CC::be, CC::a, CC::a, CC::be, CC::p,
+                                   CC::np, CC::b, CC::ae, CC::o, CC::o, CC::o, CC::o};
+    bool later = live_out_ && !a64::kTraits[static_cast<unsigned>(insn_.op)].writes_nzcv();
+    CC cc = form_ == FlagsForm::Float ? in_order[cond] : swapped[cond];
+    if (cc != CC::o) {
+      needed_ = later;
+      return cc;
+    }
+    if (cond < 2) {
+      if (later && !home_valid_) materialise();
+      form_ = FlagsForm::Home;
+      lahf();
+      alu_imm(Alu::and_, 32, Reg::rax, 0x4400);
+      alu_imm(Alu::cmp, 32, Reg::rax, 0x4000);
+      needed_ = later;
+      return sub[cond];
+    }
+  }
   bool carry = cond == 2 || cond == 3 || cond == 8 || cond == 9;
   if (form_ == FlagsForm::Add && (cond == 2 || cond == 3)) {
-    needed_ = live_out_ && !a64::kRows[static_cast<unsigned>(insn_.op)].writes_nzcv;
+    needed_ = live_out_ && !a64::kTraits[static_cast<unsigned>(insn_.op)].writes_nzcv();
     return cond == 2 ? CC::b : CC::ae;
   }
-  if (form_ == FlagsForm::Home || (form_ != FlagsForm::Sub && carry)) load_flags_as_sub();
-  needed_ = live_out_ && !a64::kRows[static_cast<unsigned>(insn_.op)].writes_nzcv;
+  if (form_ == FlagsForm::Home || float_form() || (form_ != FlagsForm::Sub && carry)) load_flags_as_sub();
+  needed_ = live_out_ && !a64::kTraits[static_cast<unsigned>(insn_.op)].writes_nzcv();
   return sub[cond];
+}
+
+FlagsForm Emitter::float_form_for_reader() {
+  unsigned cond = region_.reader_condition();
+  bool swapped = (cond >= 2 && cond <= 5) || cond == 8 || cond == 9;
+  return swapped ? FlagsForm::FloatSwapped : FlagsForm::Float;
 }
 
 /* -- Leaving ----------------------------------------------------------------------------------------------------- */
@@ -84,7 +142,7 @@ void Emitter::call_semantics() {
   mov_imm(Reg::rax, static_cast<u64>(insn_.op) << 32 | insn_.word);
   load_guest_address(Reg::rcx, pc_);
   Assembler::call(runtime(offsetof(run::RuntimeEntries, call_semantics)));
-  if (a64::kRows[static_cast<unsigned>(insn_.op)].writes_nzcv) {
+  if (a64::kTraits[static_cast<unsigned>(insn_.op)].writes_nzcv()) {
     form_ = FlagsForm::Home;
     home_valid_ = true;
   }

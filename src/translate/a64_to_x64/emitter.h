@@ -138,7 +138,10 @@ class Emitter : public x64::Assembler {
   // EFLAGS are about to change.
   void clobber_flags();
   // EFLAGS now hold the guest's flags: Sub (cmp, sub, sbb: CF is a borrow), Add (CF is a carry), Logic (CF = OF = 0, guest
-  // C = V = 0).
+  // C = V = 0). Float, FloatSwapped: of (V)UCOMISS and its kin with guest operands in order, or the other way round;
+  // `float_form_for_reader` says which of them the next reader can use directly.
+  FlagsForm float_form_for_reader();
+  void load_float_image(FlagsForm form);  // rax = nzcv_image of such a comparison; EFLAGS stay
   void set_flags(FlagsForm form);
   // NZCV was written to its memory home by the template itself.
   void flags_in_memory() {
@@ -172,6 +175,7 @@ class Emitter : public x64::Assembler {
 
  private:
   friend class RegionBuilder;
+  bool float_form() const { return form_ == FlagsForm::Float || form_ == FlagsForm::FloatSwapped; }
   void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
 
   RegionBuilder& region_;

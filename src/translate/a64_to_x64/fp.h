@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// What the floating-point templates share: operands without the rest of their registers, and the checks after which a host result
+// is the guest's.
+//
+// Host arithmetic runs under the guest's rounding mode with every exception masked, and MXCSR's sticky bits become FPSR's, so an
+// operation may execute only on lanes the guest asks for and only once, or exactly. What differs is decided by a check behind the
+// operation, which sends the instruction to its semantics before anything is committed:
+//  * NaN results: which operand's payload wins, and the sign of the default NaN.
+//  * A result of exactly the smallest normal magnitude: Arm detects tininess before rounding, x86 after it. Addition and
+//    subtraction have no inexact results there and need no such check.
+// All of this is for FPCR with FZ, DN, AHP and FZ16 clear (`host_arithmetic`); other contexts run the semantics.
+#pragma once
+#include "translate/a64_to_x64/simd.h"
+
+namespace grus::a64_to_x64::fp {
+
+using simd::kA;
+using simd::kB;
+using simd::kC;
+
+// Opcodes in map 0f; the prefix chooses ss, sd, ps or pd.
+inline constexpr u8 kAdd = 0x58, kMul = 0x59, kSub = 0x5c, kMin = 0x5d, kDiv = 0x5e, kMax = 0x5f, kSqrt = 0x51, kAnd = 0x54,
+                    kAndNot = 0x55, kOr = 0x56, kXor = 0x57, kUcomi = 0x2e, kComi = 0x2f, kCompare = 0xc2, kMoveMask = 0x50;
+// Predicates of CMPPS and its kin that SSE has too.
+inline constexpr u8 kEqual = 0, kLess = 1, kLessEqual = 2, kUnordered = 3;
+
+inline u8 scalar_prefix(bool is_double) { return is_double ? 0xf2 : 0xf3; }
+inline u8 packed_prefix(bool is_double) { return is_double ? 0x66 : 0; }
+
+// Which checks a result needs.
+enum class Check : u8 { Nan, NanAndTiny };
+
+// false: the template has called the semantics and is done.
+inline bool host_arithmetic(Emitter& e) {
+  if (e.fp_context() == 0) return true;
+  e.call_semantics();
+  return false;
+}
+
+/* -- Scalars --------------------------------------------------------------------------------------------------------- */
+
+// x = Vn's low element, zero above. x is not Vn's home.
+inline void load_scalar(Emitter& e, bool is_double, Xmm x, unsigned n) {
+  Xmm home = Emitter::vhome(n);
+  if (home == Xmm::none) {
+    is_double ? e.movq(x, Emitter::vslot(n)) : e.movd(x, Emitter::vslot(n));
+  } else if (is_double) {
+    e.movq(x, home);
+  } else {
+    // INSERTPS: element 0, zeroing 1 to 3.
+    e.vex ? e.sse3(0x66, 3, 0x21, x, home, home) : e.sse(0x66, 3, 0x21, x, home);
+    e.byte(0x0e);
+  }
+}
+// Clears x above its low element.
+inline void clear_above(Emitter& e, bool is_double, Xmm x) {
+  if (is_double) return e.movq(x, x);
+  e.sse3(0x66, 3, 0x21, x, x, x);
+  e.byte(0x0e);
+}
+
+// Where a result may be made before the checks have passed: not in an operand that the semantics would read.
+inline Xmm result_register(Emitter& e, unsigned d, bool is_operand) { return is_operand ? kA : e.vdef(d, kA); }
+
+// Changes EFLAGS and kB.
+inline void check_scalar(Emitter& e, bool is_double, Xmm x, Check check) {
+  u8 p = packed_prefix(is_double);
+  if (check == Check::Nan) {
+    e.sse(p, 1, kUcomi, x, x);
+    return e.semantics_if(CC::p);
+  }
+  // "Equal" is also what unordered operands give.
+  e.sse3(0, 1, kAnd, kB, x, e.constant(is_double ? Constant::Magnitude64 : Constant::Magnitude32));
+  e.sse(p, 1, kUcomi, kB, e.constant(is_double ? Constant::SmallestNormal64 : Constant::SmallestNormal32));
+  e.semantics_if(CC::e);
+}
+
+/* -- Vectors --------------------------------------------------------------------------------------------------------- */
+
+// Changes EFLAGS, rax and kB. Every lane is looked at.
+inline void check_vector(Emitter& e, bool is_double, Xmm x, Check check) {
+  u8 p = packed_prefix(is_double);
+  if (check == Check::Nan) {
+    e.sse3(p, 1, kCompare, kB, x, x);
+    e.byte(kUnordered);
+  } else {
+    Mem tiny = e.constant(is_double ? Constant::SmallestNormal64 : Constant::SmallestNormal32);
+    e.sse3(0, 1, kAnd, kB, x, e.constant(is_double ? Constant::Magnitude64 : Constant::Magnitude32));
+    if (e.vex) {
+      e.sse3(p, 1, kCompare, kB, kB, tiny, 1);
+      e.byte(8);  // EQ_UQ
+    } else {
+      // Without it: compare bit patterns for the one, unordered for the other.
+      e.sse3(0x66, is_double ? 2 : 1, is_double ? 0x29 : 0x76, kB, kB, tiny);
+      e.movaps(kC, x);
+      e.sse(p, 1, kCompare, kC, kC);
+      e.byte(kUnordered);
+      e.sse(0, 1, kOr, kB, kC);
+    }
+  }
+  e.sse(p, 1, kMoveMask, Xmm(Reg::rax), kB);
+  e.test(32, Reg::rax, Reg::rax);
+  e.semantics_if(CC::ne);
+}
+
+// A register with Vn, zero above the low half when Q is clear: lanes that do not exist must raise nothing.
+inline Xmm vector_operand(Emitter& e, Insn i, unsigned n, Xmm scratch) {
+  if (i.Q()) return e.vuse(n, scratch);
+  load_scalar(e, true, scratch, n);
+  return scratch;
+}
+inline void load_vector(Emitter& e, Insn i, Xmm x, unsigned n) {
+  if (i.Q())
+    e.vload(x, n);
+  else
+    load_scalar(e, true, x, n);
+}
+
+}  // namespace grus::a64_to_x64::fp
