@@ -31,6 +31,7 @@
 #include "linux/vdso/vdso.h"
 #include "host/x86_64/features.h"
 #include "run/execute.h"
+#include "run/lockstep.h"
 
 extern "C" [[gnu::visibility("hidden")]] char __ehdr_start[];
 
@@ -74,6 +75,7 @@ constexpr char kUsage[] =
     "  --stats        print counters at its end (GRUS_STATS)\n"
     "  --dump=WHAT[:BEGIN-END]  print translations: decode,host (GRUS_DUMP)\n"
     "  --interpret    no translation (GRUS_INTERPRET)\n"
+    "  --lockstep[=N] translation and interpretation, compared every N instructions at most (GRUS_LOCKSTEP)\n"
     "  --version\n";
 
 enum class Start { CommandLine, Binfmt, Engine };
@@ -101,6 +103,25 @@ struct Program {
   const char* execfn;
   int fd;
   bool log_open;
+};
+
+// An array of pointers for the time of the start.
+struct Scratch {
+  u64 few[512];
+  u64* data = few;
+  size_t mapped = 0;
+  explicit Scratch(u64 count) {
+    if (count <= sizeof few / 8) return;
+    mapped = count * 8;
+    data = static_cast<u64*>(map_engine_pages(mapped));
+  }
+  ~Scratch() { release(); }
+  void release() {
+    if (mapped && data) unmap_engine_pages(data, mapped);
+    mapped = 0;
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
 };
 
 const char* text(u64 p) { return reinterpret_cast<const char*>(p); }
@@ -161,6 +182,13 @@ const char* environment(const HostStart& host, const char* name) {
   }
   return nullptr;
 }
+// --lockstep[=N]: N from text, the longest regions without.
+u32 lockstep_length(const char* s) {
+  u32 n = 0;
+  while (*s >= '0' && *s <= '9' && n < 100000) n = n * 10 + static_cast<u32>(*s++ - '0');
+  return n && n < 0xffff ? n : 0xffff;
+}
+
 bool environment_flag(const HostStart& host, const char* name) {
   const char* v = environment(host, name);
   return v && *v && !equal(v, "0");
@@ -171,6 +199,8 @@ void read_environment(const HostStart& host) {
   g_options.strace |= environment_flag(host, "GRUS_STRACE");
   g_options.stats |= environment_flag(host, "GRUS_STATS");
   g_options.interpret |= environment_flag(host, "GRUS_INTERPRET");
+  const char* lockstep = environment(host, "GRUS_LOCKSTEP");
+  if (!g_options.lockstep && lockstep && *lockstep && !equal(lockstep, "0")) g_options.lockstep = lockstep_length(lockstep);
   if (!g_options.dump) g_options.dump = environment(host, "GRUS_DUMP");
   if (!g_options.prefix) g_options.prefix = environment(host, "QEMU_LD_PREFIX");
 }
@@ -223,6 +253,10 @@ void parse_command_line(HostStart& host, Program& p) {
       g_options.stats = true;
     } else if (equal(a, "--interpret")) {
       g_options.interpret = true;
+    } else if (equal(a, "--lockstep")) {
+      g_options.lockstep = lockstep_length("");
+    } else if (begins(a, "--lockstep=", &rest)) {
+      g_options.lockstep = lockstep_length(rest);
     } else if (begins(a, "--dump=", &rest)) {
       g_options.dump = rest;
     } else if (equal(a, "--version")) {
@@ -392,13 +426,12 @@ void load(HostStart& host, Program& p, Task& task) {
   if (mm.arg_end < mm.arg_start) mm.arg_start = mm.arg_end - 1;  // -0 names a string before
   mm.env_start = host.envc ? host.envp[0] : mm.arg_end;
   mm.env_end = p.env_end;
-  u64* argv_copy = static_cast<u64*>(map_engine_pages((p.argc + 1) * 8));
-  if (!argv_copy) cannot_run(host, p.execfn, -ENOMEM);
-  __builtin_memcpy(argv_copy, p.argv, p.argc * 8);
-  s.argv = argv_copy;
+  Scratch argv_copy(p.argc);
+  if (!argv_copy.data) cannot_run(host, p.execfn, -ENOMEM);
+  __builtin_memcpy(argv_copy.data, p.argv, p.argc * 8);
+  s.argv = argv_copy.data;
 
   u64 sp = build_initial_stack(s, &mm.auxv_addr, &mm.auxv_size);
-  unmap_engine_pages(argv_copy, (p.argc + 1) * 8);
   mm.stack_top = sp;
   mm.vdso = s.vdso;
   path_of_fd(p.fd, mm.exe_path, sizeof mm.exe_path);
@@ -437,11 +470,11 @@ void start_main(void* argument) {
   Task& task = *host.task;
   Program p{};
   p.fd = -1;
-  p.envp = static_cast<u64*>(map_engine_pages((host.envc + host.argc + 1) * 8));
+  Scratch envp(host.envc + host.argc + 1);
+  p.envp = envp.data;
   if (!p.envp) fatal(1, "out of memory");
   __builtin_memcpy(p.envp, host.envp, host.envc * 8);
   p.envc = host.envc;
-  const size_t envp_size = (host.envc + host.argc + 1) * 8;
 
   Handover handover{-1, -1, -1, -1, 0, nullptr, 0, nullptr};
   constexpr u64 kPreserveArgv0 = 1;
@@ -466,6 +499,7 @@ void start_main(void* argument) {
     g_options.strace = handover.flags & linux::kHandoverStrace;
     g_options.stats = handover.flags & linux::kHandoverStats;
     g_options.interpret = handover.flags & linux::kHandoverInterpret;
+    g_options.lockstep = handover.flags >> linux::kHandoverLockstepShift;
     if (handover.prefix_length) {
       char* prefix = static_cast<char*>(engine_alloc(handover.prefix_length + 1));
       __builtin_memcpy(prefix, handover.prefix, handover.prefix_length);
@@ -491,7 +525,7 @@ void start_main(void* argument) {
   if (engine_fd < 0) engine_fd = open_engine(host);
   if (engine_fd >= 0) engine_fd = linux::hide_fd(engine_fd, linux::kEngineFd);
   int log = handover.log_fd;
-  if (g_options.strace || g_options.stats || g_options.dump) {
+  if (g_options.strace || g_options.stats || g_options.dump || g_options.lockstep) {
     if (log < 0) {
       i64 copy = host_syscall(__NR_fcntl, 2, F_DUPFD_CLOEXEC, 3);
       log = is_error(copy) ? -1 : static_cast<int>(copy);
@@ -505,6 +539,7 @@ void start_main(void* argument) {
   linux::identity_init(engine_fd);
   if (g_options.strace) linux::strace_enabled = true;
   if (g_options.interpret) run::set_interpret(true);
+  if (g_options.lockstep) run::set_lockstep(g_options.lockstep);
   if (g_options.stats) run::time_translation();
   if (!x64::detect_features(&x64::g_features))
     fatal(1, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B, LAHF): nothing can run here");
@@ -529,7 +564,7 @@ void start_main(void* argument) {
   p.fd = linux::hide_fd(p.fd, linux::kExeFd);
   task.files->exe_fd = p.fd;
   load(host, p, task);
-  unmap_engine_pages(p.envp, envp_size);
+  envp.release();
   if (handover.seccomp_fd >= 0) restore_seccomp(task, handover.seccomp_fd);
   linux::start_initial_task(task);
 }

@@ -188,7 +188,7 @@ void identity_init(int engine_fd) {
 
 // The soft limit on descriptors is often 1024 with a hard one far above: it is lifted for the moment.
 int hide_fd(int fd, int wanted) {
-  if (fd >= kEngineFd) {
+  if (fd == wanted) {
     host_syscall(__NR_fcntl, fd_argument(fd), F_SETFD, FD_CLOEXEC);
     return fd;
   }

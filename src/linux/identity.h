@@ -32,10 +32,11 @@ i64 identity_faccessat(Task& task, int dirfd, const char* path, u64 mode, u64 fl
 bool is_hidden_fd(const Task& task, int fd);
 i64 move_hidden_fd(Task& task, int fd);
 
-// Where hidden descriptors live when the limits allow. Not higher: fork copies the descriptor table up to the highest.
-inline constexpr int kEngineFd = 4090;
-inline constexpr int kExeFd = 4091;
-inline constexpr int kLogFd = 4092;
+// Where hidden descriptors live when the limits allow: just above the usual soft limit, where a guest that opens all it may
+// does not meet them. Not higher: fork copies the descriptor table up to the highest.
+inline constexpr int kEngineFd = 1024;
+inline constexpr int kExeFd = 1025;
+inline constexpr int kLogFd = 1026;
 // Moves `fd` to `wanted`, or as high as the limits allow; close-on-exec. Returns the new number, -errno on failure.
 int hide_fd(int fd, int wanted);
 

@@ -36,13 +36,14 @@ i64 read_all(int fd, void* out, u64 size, u64 offset) {
 }  // namespace
 
 i64 open_elf(int fd, bool interpreter, ElfFile* file) {
-  *file = ElfFile{};
   file->fd = fd;
+  file->phdrs = nullptr;
   i64 bad = interpreter ? -ELIBBAD : -ENOEXEC;
   if (i64 error = read_all(fd, &file->header, sizeof file->header, 0)) return interpreter ? error : bad;
   if (check_elf_header(file->header)) return bad;
   file->phdrs_size = page_up(file->header.e_phnum * sizeof(Elf64_Phdr));
-  file->phdrs = static_cast<Elf64_Phdr*>(map_engine_pages(file->phdrs_size));
+  bool few = file->header.e_phnum <= sizeof file->few_phdrs / sizeof(Elf64_Phdr);
+  file->phdrs = few ? file->few_phdrs : static_cast<Elf64_Phdr*>(map_engine_pages(file->phdrs_size));
   if (!file->phdrs) return -ENOMEM;
   i64 error = 0;
   if (file->header.e_phoff >> 62 ||
@@ -55,7 +56,7 @@ i64 open_elf(int fd, bool interpreter, ElfFile* file) {
 }
 
 void release_elf(ElfFile& file) {
-  if (file.phdrs) unmap_engine_pages(file.phdrs, file.phdrs_size);
+  if (file.phdrs && file.phdrs != file.few_phdrs) unmap_engine_pages(file.phdrs, file.phdrs_size);
   file.phdrs = nullptr;
 }
 

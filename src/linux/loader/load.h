@@ -13,10 +13,11 @@ struct ElfFile {
   int fd;
   Elf64_Ehdr header;
   ElfPlan plan;
-  Elf64_Phdr* phdrs;  // engine pages
+  Elf64_Phdr* phdrs;  // few_phdrs, or engine pages
   size_t phdrs_size;
+  Elf64_Phdr few_phdrs[24];
 };
-// Reads and checks the headers of `fd` (kept, not closed). 0 or -errno as execve gives. `interpreter`: errors are ELIBBAD.
+// Reads and checks the headers of `fd` (kept, not closed) into `file`, which cannot be copied. 0 or -errno as execve gives. `interpreter`: errors are ELIBBAD.
 i64 open_elf(int fd, bool interpreter, ElfFile* file);
 void release_elf(ElfFile& file);  // frees phdrs
 
