@@ -23,6 +23,14 @@ extern "C" const Fixup __start_grus_fixup[], __stop_grus_fixup[];
 
 static u64 guest(GuestAddr a) { return a.untagged().v; }
 
+void (*guest_store_hook)(u64 untagged, size_t size);
+
+static u64 guest_for_store(GuestAddr a, size_t n) {
+  u64 p = guest(a);
+  if (__builtin_expect(guest_store_hook != nullptr, 0)) guest_store_hook(p, n);
+  return p;
+}
+
 MemoryFault copy_from_guest(void* dst, GuestAddr src, size_t n) {
   u64 status = 0, addr = 0;
   void* from = reinterpret_cast<void*>(guest(src));
@@ -35,7 +43,7 @@ MemoryFault copy_from_guest(void* dst, GuestAddr src, size_t n) {
 
 MemoryFault copy_to_guest(GuestAddr dst, const void* src, size_t n) {
   u64 status = 0, addr = 0;
-  void* to = reinterpret_cast<void*>(guest(dst));
+  void* to = reinterpret_cast<void*>(guest_for_store(dst, n));
   asm volatile("661: rep movsb\n662:\n" FIXUP
                : "+a"(status), "+d"(addr), "+D"(to), "+S"(src), "+c"(n)
                :
@@ -98,7 +106,7 @@ MemoryFault load_guest_bytes(GuestAddr a, unsigned size, void* out) {
 }
 
 MemoryFault store_guest_bytes(GuestAddr a, unsigned size, const void* in) {
-  u64 p = guest(a);
+  u64 p = guest_for_store(a, size);
   switch (size) {
     case 1: return store_as<u8>(p, in);
     case 2: return store_as<u16>(p, in);
@@ -156,7 +164,7 @@ static MemoryFault compare_exchange_16(u64 a, void* expected, const void* desire
 }
 
 MemoryFault compare_exchange_guest(GuestAddr a, unsigned size, void* expected, const void* desired) {
-  u64 p = guest(a);
+  u64 p = guest_for_store(a, size);
   switch (size) {
     case 1: return compare_exchange<u8>(p, expected, desired);
     case 2: return compare_exchange<u16>(p, expected, desired);

@@ -48,6 +48,9 @@ template <typename T>
     return copy_to_guest(a, &in, sizeof(T));
 }
 
+// While set, called before every store of C++ to guest memory: run/lockstep.cpp takes them back.
+extern void (*guest_store_hook)(u64 untagged, size_t size);
+
 // For the signal handler: true when `rip` was inside one of the accesses above; then *rip, *rax and *rdx are what the
 // interrupted context must continue with. `sig` and `code` come from the siginfo, `addr` is si_addr.
 bool guest_memory_fixup(u64* rip, u64* rax, u64* rdx, int sig, int code, u64 addr);

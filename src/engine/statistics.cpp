@@ -5,11 +5,17 @@
 #include "base/log.h"
 #include "engine/options.h"
 #include "run/execute.h"
+#include "run/lockstep.h"
 
 namespace grus {
 
 void report_statistics() {
   if (!engine_options().stats) return;
+  if (run::lockstep()) {
+    const run::LockstepCounts& l = run::lockstep_counts();
+    log_raw("grus: pid %u: lockstep compared %lu instructions of %lu regions, %lu by semantics alone\n",
+            static_cast<unsigned>(host_syscall(__NR_getpid)), l.compared, l.regions, l.skipped);
+  }
   const run::Statistics& s = run::statistics();
   u64 per_insn = s.translated_insns ? s.translate_ns * 10 / s.translated_insns : 0;
   u64 again = s.distinct_insns ? s.translated_insns * 1000 / s.distinct_insns : 0;

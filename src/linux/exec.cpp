@@ -366,7 +366,7 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   handover.log_fd = task.files->log_fd;
   handover.seccomp_fd = seccomp.fd;
   handover.flags = (options.strace ? kHandoverStrace : 0) | (options.stats ? kHandoverStats : 0) |
-                   (options.interpret ? kHandoverInterpret : 0);
+                   (options.interpret ? kHandoverInterpret : 0) | options.lockstep << kHandoverLockstepShift;
   handover.prefix = options.prefix;
   handover.prefix_length = options.prefix ? __builtin_strlen(options.prefix) : 0;
   handover.execfn = name;

@@ -19,6 +19,7 @@ struct Handover {
   const char* execfn;             // the rest of the variable: AT_EXECFN points here
 };
 inline constexpr u32 kHandoverStrace = 1, kHandoverStats = 2, kHandoverInterpret = 4;
+inline constexpr u32 kHandoverLockstepShift = 8;  // --lockstep's number in the bits from here
 inline constexpr char kHandoverName[] = "GRUS_HANDOVER=";
 
 // Writes the whole variable, NUL-terminated; 0 when it does not fit, else its length.

@@ -10,6 +10,7 @@
 #include "host/x86_64/features.h"
 #include "insn.h"
 #include "run/code_map.h"
+#include "run/lockstep.h"
 #include "run/offsets.h"
 #include "translate/region.h"
 
@@ -71,6 +72,8 @@ void settle_pc(CpuState& cpu) {
   }
 }
 
+}  // namespace
+
 void run_row(CpuState& cpu, a64::Insn insn) {
   cpu.next_pc = cpu.pc + 4;
   cpu.exception.kind = ExceptionKind::None;
@@ -82,6 +85,8 @@ void run_row(CpuState& cpu, a64::Insn insn) {
     cpu.raise(ExceptionKind::Undefined);
   settle_pc(cpu);
 }
+
+namespace {
 
 void raise_fetch_abort(CpuState& cpu, u64 pc, MemoryFault f) {
   cpu.exception = a64::Exception{ExceptionKind::InstructionAbort, false, f.sig(), f.code(), 0, pc};
@@ -119,6 +124,8 @@ bool step(CpuState& cpu) {
   return cpu.exception.kind == ExceptionKind::None;
 }
 
+}  // namespace
+
 // The host code for cpu.pc, made if need be; 0: cpu.exception is set.
 u64 entry_for(ThreadState& t) {
   CpuState& cpu = t.cpu;
@@ -145,6 +152,10 @@ u64 entry_for(ThreadState& t) {
     }
   }
 }
+
+a64_to_x64::RegionBuilder& region_builder() { return g_builder; }
+
+namespace {
 
 void clear_lookup(ThreadState& t) {
   for (u64 i = 0; i < u64{1} << kLookupBits; i++) t.lookup[i] = LookupEntry{kLookupEmpty, 0};
@@ -231,12 +242,16 @@ void after_fork(ThreadState& t) {
   t.stepping = false;
 }
 
-void lock_for_fork() { translator_lock.acquire(); }
+void lock_for_fork() {
+  lock_lockstep_for_fork();
+  translator_lock.acquire();
+}
 void unlock_after_fork(bool in_child) {
   if (in_child)
     translator_lock.reset();
   else
     translator_lock.release();
+  unlock_lockstep_after_fork(in_child);
 }
 
 void time_translation() { g_timed = true; }
@@ -245,6 +260,7 @@ void set_interpret(bool on) { g_interpret = on; }
 void execute(ThreadState& t) {
   CpuState& cpu = t.cpu;
   cpu.exception.kind = ExceptionKind::None;
+  if (lockstep()) return execute_in_lockstep(t);
   while (!t.interrupt) {
     if (g_interpret) {
       if (!step(cpu)) return;

@@ -39,6 +39,12 @@ int RegionBuilder::index_of(u64 pc) const {
   return map_[at] - 1;
 }
 
+// index_of for a jump from the current instruction.
+int RegionBuilder::reachable(u64 pc) const {
+  if (lockstep_ && pc <= guest_pc(current_)) return -1;
+  return index_of(pc);
+}
+
 /* -- Pass A ------------------------------------------------------------------------------------------------------ */
 
 // True when the branch's target belongs to this region (now or soon).
@@ -60,7 +66,7 @@ void RegionBuilder::decode_run(u32 g) {
   bool leader = true;
   for (;; g++) {
     u32 at = g - map_base_;
-    if (at >= kRegionSpan || g < limit_low_ || g >= limit_high_ || count_ >= kRegionInsns) break;
+    if (at >= kRegionSpan || g < limit_low_ || g >= limit_high_ || count_ >= most()) break;
     if (map_[at]) {
       insns_[map_[at] - 1].leader = true;
       break;
@@ -105,7 +111,7 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
     return false;
   }
   queue_[queued_++] = entry_word_;
-  for (unsigned i = 0; i < queued_ && count_ < kRegionInsns; i++) {
+  for (unsigned i = 0; i < queued_ && count_ < most(); i++) {
     u32 at = queue_[i] - map_base_;
     if (map_[at])
       insns_[map_[at] - 1].leader = true;
@@ -224,7 +230,7 @@ unsigned RegionBuilder::reader_condition() const {
 }
 
 void RegionBuilder::exit_site(Emitter& e, u8* place, u64 target) {
-  u64 known = window_->contains(target) && !(target & 3) ? window_->find(target) : 0;
+  u64 known = !lockstep_ && window_->contains(target) && !(target & 3) ? window_->find(target) : 0;
   cold_[colds_++] = ColdStub{Cold::Exit, static_cast<u16>(current_), place, nullptr, target, known};
 }
 
@@ -236,7 +242,7 @@ void align_displacement(Emitter& e, unsigned opcode_bytes) {
 }  // namespace
 
 void RegionBuilder::jump(Emitter& e, u64 target) {
-  int i = index_of(target);
+  int i = reachable(target);
   if (i < 0) {
     align_displacement(e, 1);
     exit_site(e, e.jmp32(), target);
@@ -248,7 +254,7 @@ void RegionBuilder::jump(Emitter& e, u64 target) {
 }
 
 void RegionBuilder::jump_if(Emitter& e, CC cc, u64 target) {
-  int i = index_of(target);
+  int i = reachable(target);
   if (i < 0) {
     align_displacement(e, 2);
     exit_site(e, e.jcc32(cc), target);
@@ -260,7 +266,7 @@ void RegionBuilder::jump_if(Emitter& e, CC cc, u64 target) {
 }
 
 void RegionBuilder::call(Emitter& e, u64 target) {
-  int i = index_of(target);
+  int i = lockstep_ ? -1 : index_of(target);
   if (i >= 0 && host_[i]) {
     e.Assembler::call(reinterpret_cast<u64>(host_[i]));
     return;
