@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+# The commands of every day; CMake and Ninja do the work. `make` needs the packages of scripts/packages.txt, section
+# [build]; `make demo` and `make test` install what they need (root or sudo).
+BUILD ?= build
+CONFIGURE ?=
+
+.PHONY: all build demo test test-units test-smoke test-project test-clang test-sanitize bench packages clean
+all: build
+
+build:
+	@scripts/packages check build
+	@test -f $(BUILD)/build.ninja || cmake -G Ninja -B $(BUILD) -S . $(CONFIGURE)
+	@cmake --build $(BUILD) --target grus --target grus-aarch64
+
+packages:
+	@scripts/packages install build roots test
+
+# An AArch64 Debian root, and in it cargo build, cargo test and cargo nextest run of examples/workspace.
+demo:
+	@scripts/packages install build roots
+	@$(MAKE) --no-print-directory build
+	@BUILD=$(BUILD) scripts/demo
+
+# Everything; ends with one line of counts. The other test targets are its parts.
+test:
+	@BUILD=$(BUILD) scripts/test units clang sanitize programs main-job project
+
+test-units:
+	@BUILD=$(BUILD) scripts/test units
+test-smoke:
+	@BUILD=$(BUILD) scripts/test programs main-job
+test-project:
+	@BUILD=$(BUILD) scripts/test project
+test-clang:
+	@BUILD=$(BUILD) scripts/test clang
+test-sanitize:
+	@BUILD=$(BUILD) scripts/test sanitize
+
+bench: build
+	@BUILD=$(BUILD) bench/run
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-sanitize
