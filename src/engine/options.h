@@ -8,11 +8,11 @@ namespace grus {
 struct EngineOptions {
   const char* prefix = nullptr;  // -L, QEMU_LD_PREFIX: where the guest's interpreter is looked for first
   const char* dump = nullptr;    // --dump=what[,what][:begin-end], GRUS_DUMP
-  u32 lockstep = 0;              // --lockstep[=N], GRUS_LOCKSTEP: run/lockstep.h with regions of at most N instructions
-  bool strace = false;           // --strace, GRUS_STRACE
-  bool stats = false;            // --stats, GRUS_STATS
-  bool interpret = false;        // --interpret, GRUS_INTERPRET: semantics only
-  bool secure = false;           // AT_SECURE: all of the above were ignored
+  u32 lockstep = 0;  // --lockstep[=N], GRUS_LOCKSTEP: run/lockstep.h with regions of at most N instructions
+  bool strace = false;     // --strace, GRUS_STRACE
+  bool stats = false;      // --stats, GRUS_STATS
+  bool interpret = false;  // --interpret, GRUS_INTERPRET: semantics only
+  bool secure = false;     // AT_SECURE: all of the above were ignored
 };
 
 // Zero-initialised until main has run.

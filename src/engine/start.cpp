@@ -3,18 +3,19 @@
 //
 // There are three ways in, told apart by what the kernel (not the user) passes:
 //   command line   grus-aarch64 [options] PROGRAM ARGUMENTS...
-//   binfmt_misc    AT_EXECFD is there, or AT_FLAGS says "preserve argv[0]": argv = { engine, path, [argv0,] arguments... }
-//   another engine executed us through its hidden descriptor: AT_EXECFN is /dev/fd/N and the last environment variable is
+//   binfmt_misc    AT_EXECFD is there, or AT_FLAGS says "preserve argv[0]": argv = { engine, path, [argv0,]
+//   arguments... } another engine executed us through its hidden descriptor: AT_EXECFN is /dev/fd/N and the
+//   last environment variable is
 //                  the hand-over (linux/exec.h)
-// The host's initial stack becomes the guest's: the strings of argv and the environment stay where they are, so that the
-// kernel's own /proc/PID/cmdline and environ are right, and only the arrays below them are rebuilt for arm64.
-// Nothing here may use memory that needs relocation before grus_relocate has run.
+// The host's initial stack becomes the guest's: the strings of argv and the environment stay where they are,
+// so that the kernel's own /proc/PID/cmdline and environ are right, and only the arrays below them are
+// rebuilt for arm64. Nothing here may use memory that needs relocation before grus_relocate has run.
+#include <asm/stat.h>
 #include <elf.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/memfd.h>
 #include <linux/mman.h>
-#include <asm/stat.h>
 #include <linux/prctl.h>
 
 #include "base/address_map.h"
@@ -22,6 +23,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/options.h"
+#include "host/x86_64/features.h"
 #include "linux/address_space.h"
 #include "linux/exec.h"
 #include "linux/identity.h"
@@ -29,7 +31,6 @@
 #include "linux/seccomp_filter.h"
 #include "linux/strace.h"
 #include "linux/vdso/vdso.h"
-#include "host/x86_64/features.h"
 #include "run/execute.h"
 #include "run/lockstep.h"
 
@@ -140,22 +141,38 @@ bool equal(const char* a, const char* b) {
 
 const char* error_text(i64 error) {
   switch (-error) {
-    case ENOENT: return "No such file or directory";
-    case EACCES: return "Permission denied";
-    case EPERM: return "Operation not permitted";
-    case ENOEXEC: return "Exec format error";
-    case ELIBBAD: return "Accessing a corrupted shared library";
-    case ENOMEM: return "Cannot allocate memory";
-    case EINVAL: return "Invalid argument";
-    case EIO: return "Input/output error";
-    case ELOOP: return "Too many levels of symbolic links";
-    case ENOTDIR: return "Not a directory";
-    case ENAMETOOLONG: return "File name too long";
-    case E2BIG: return "Argument list too long";
-    case EMFILE: return "Too many open files";
-    case ETXTBSY: return "Text file busy";
-    case EEXIST: return "its addresses are not free";
-    default: return "cannot be executed";
+    case ENOENT:
+      return "No such file or directory";
+    case EACCES:
+      return "Permission denied";
+    case EPERM:
+      return "Operation not permitted";
+    case ENOEXEC:
+      return "Exec format error";
+    case ELIBBAD:
+      return "Accessing a corrupted shared library";
+    case ENOMEM:
+      return "Cannot allocate memory";
+    case EINVAL:
+      return "Invalid argument";
+    case EIO:
+      return "Input/output error";
+    case ELOOP:
+      return "Too many levels of symbolic links";
+    case ENOTDIR:
+      return "Not a directory";
+    case ENAMETOOLONG:
+      return "File name too long";
+    case E2BIG:
+      return "Argument list too long";
+    case EMFILE:
+      return "Too many open files";
+    case ETXTBSY:
+      return "Text file busy";
+    case EEXIST:
+      return "its addresses are not free";
+    default:
+      return "cannot be executed";
   }
 }
 
@@ -200,7 +217,8 @@ void read_environment(const HostStart& host) {
   g_options.stats |= environment_flag(host, "GRUS_STATS");
   g_options.interpret |= environment_flag(host, "GRUS_INTERPRET");
   const char* lockstep = environment(host, "GRUS_LOCKSTEP");
-  if (!g_options.lockstep && lockstep && *lockstep && !equal(lockstep, "0")) g_options.lockstep = lockstep_length(lockstep);
+  if (!g_options.lockstep && lockstep && *lockstep && !equal(lockstep, "0"))
+    g_options.lockstep = lockstep_length(lockstep);
   if (!g_options.dump) g_options.dump = environment(host, "GRUS_DUMP");
   if (!g_options.prefix) g_options.prefix = environment(host, "QEMU_LD_PREFIX");
 }
@@ -281,24 +299,28 @@ void parse_command_line(HostStart& host, Program& p) {
 
 // An open regular file that may be executed, as do_open_execat() wants it.
 int open_program(const HostStart& host, const char* path) {
-  i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  i64 fd =
+      host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (is_error(fd)) cannot_run(host, path, fd);
   struct stat st;
   i64 error = host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st));
   if (!error && (st.st_mode & 0170000) != 0100000) error = -EACCES;
   constexpr u64 kExecute = 1;
-  if (!error && host_syscall(__NR_faccessat, static_cast<u64>(AT_FDCWD), ptr(path), kExecute) == -EACCES) error = -EACCES;
+  if (!error && host_syscall(__NR_faccessat, static_cast<u64>(AT_FDCWD), ptr(path), kExecute) == -EACCES)
+    error = -EACCES;
   if (error) cannot_run(host, path, error);
   return static_cast<int>(fd);
 }
 
-// Started by binfmt_misc in a place without /proc, the engine has no name: its image is written to a memfd while it is
-// still as the file has it (relocations are applied anew at each start). -1 when that fails: then only the kernel can
-// start guest programs.
+// Started by binfmt_misc in a place without /proc, the engine has no name: its image is written to a memfd
+// while it is still as the file has it (relocations are applied anew at each start). -1 when that fails: then
+// only the kernel can start guest programs.
 int copy_image() {
   constexpr u64 kExecutable = 0x10;  // MFD_EXEC: since 6.3
-  i64 fd = host_syscall(__NR_memfd_create, ptr("grus-aarch64"), MFD_CLOEXEC | MFD_ALLOW_SEALING | kExecutable);
-  if (fd == -EINVAL) fd = host_syscall(__NR_memfd_create, ptr("grus-aarch64"), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  i64 fd =
+      host_syscall(__NR_memfd_create, ptr("grus-aarch64"), MFD_CLOEXEC | MFD_ALLOW_SEALING | kExecutable);
+  if (fd == -EINVAL)
+    fd = host_syscall(__NR_memfd_create, ptr("grus-aarch64"), MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (is_error(fd)) return -1;
   u64 base = ptr(__ehdr_start);
   Elf64_Ehdr header = *reinterpret_cast<const Elf64_Ehdr*>(base);
@@ -307,11 +329,12 @@ int copy_image() {
   bool ok = true;
   for (unsigned i = 0; i < header.e_phnum; i++)
     if (p[i].p_type == PT_LOAD && p[i].p_filesz)
-      ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), base + p[i].p_vaddr, p[i].p_filesz, p[i].p_offset) ==
-            static_cast<i64>(p[i].p_filesz);
+      ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), base + p[i].p_vaddr, p[i].p_filesz,
+                         p[i].p_offset) == static_cast<i64>(p[i].p_filesz);
   ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), ptr(&header), sizeof header, 0) == sizeof header;
   if (ok) {
-    host_syscall(__NR_fcntl, static_cast<u64>(fd), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    host_syscall(__NR_fcntl, static_cast<u64>(fd), F_ADD_SEALS,
+                 F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
     return static_cast<int>(fd);
   }
   host_syscall(__NR_close, static_cast<u64>(fd));
@@ -354,7 +377,8 @@ void set_comm(const char* execfn, const char* exe_path) {
   host_syscall(__NR_prctl, PR_SET_NAME, ptr(name));
 }
 
-// Gives the kernel the guest's view for /proc/PID/{cmdline,environ,auxv,stat,maps}; true when its break moved as well.
+// Gives the kernel the guest's view for /proc/PID/{cmdline,environ,auxv,stat,maps}; true when its break moved
+// as well.
 bool tell_kernel(const Mm& mm, const linux::ElfPlan& plan, u64 bias, u64 sp) {
   prctl_mm_map m{};
   u64 any = plan.low + bias ? plan.low + bias : sp;
@@ -388,8 +412,8 @@ void load(HostStart& host, Program& p, Task& task) {
     interpreter_fd = linux::open_interpreter(path, g_options.prefix);
     i64 error = interpreter_fd < 0 ? interpreter_fd : open_elf(interpreter_fd, true, &interpreter);
     if (error && host.start != Start::Engine && interpreter_fd < 0)
-      fatal(error == -ENOENT ? 127 : 126, "%s: its interpreter %s: %s (-L PREFIX looks for it elsewhere)", p.execfn, path,
-            error_text(error));
+      fatal(error == -ENOENT ? 127 : 126, "%s: its interpreter %s: %s (-L PREFIX looks for it elsewhere)",
+            p.execfn, path, error_text(error));
     if (error) cannot_run(host, p.execfn, error);
   }
   i64 error = map_elf(program, &mapped);
@@ -484,7 +508,8 @@ void start_main(void* argument) {
   if (has_execfd || (host.aux[AT_FLAGS] & kPreserveArgv0))
     host.start = Start::Binfmt;
   else if (begins(host_execfn, "/dev/fd/") && host.envc &&
-           begins(text(host.envp[host.envc - 1]), linux::kHandoverName, &rest) && parse_handover(rest, &handover))
+           begins(text(host.envp[host.envc - 1]), linux::kHandoverName, &rest) &&
+           parse_handover(rest, &handover))
     host.start = Start::Engine;
   g_options.secure = host.aux[AT_SECURE] != 0;
 
@@ -593,7 +618,8 @@ extern "C" [[noreturn]] void grus_engine_start(grus::u64* sp) {
     if (at[0] < 64) host.aux[at[0]] = at[1];
   host.auxv_end = ptr(at + 2);
   // Before anything else changes the image.
-  if (host.aux[AT_EXECFD] != ~u64{0} && host_syscall(__NR_access, ptr("/proc/self/exe"), 0)) host.image_fd = copy_image();
+  if (host.aux[AT_EXECFD] != ~u64{0} && host_syscall(__NR_access, ptr("/proc/self/exe"), 0))
+    host.image_fd = copy_image();
   set_log_fd(2);
   linux::host_clock_init(host.aux[AT_SYSINFO_EHDR]);
   host.task = linux::new_initial_task();

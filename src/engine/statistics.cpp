@@ -21,17 +21,20 @@ void report_statistics() {
   u64 again = s.distinct_insns ? s.translated_insns * 1000 / s.distinct_insns : 0;
   u64 bytes = s.translated_insns ? s.translated_bytes * 10 / s.translated_insns : 0;
   log_raw(
-      "grus: pid %u: %u regions, %u guest instructions translated (%u distinct, x%u.%03u) in %u us: %u.%u ns and %u.%u "
+      "grus: pid %u: %u regions, %u guest instructions translated (%u distinct, x%u.%03u) in %u us: %u.%u ns "
+      "and %u.%u "
       "host bytes each\n"
-      "grus: pid %u: %u entries looked up, %u return misses, %u by semantics, %u faults, %u regions invalidated\n",
+      "grus: pid %u: %u entries looked up, %u return misses, %u by semantics, %u faults, %u regions "
+      "invalidated\n",
       static_cast<unsigned>(host_syscall(__NR_getpid)), static_cast<unsigned>(s.regions),
       static_cast<unsigned>(s.translated_insns), static_cast<unsigned>(s.distinct_insns),
       static_cast<unsigned>(again / 1000), static_cast<unsigned>(again % 1000),
       static_cast<unsigned>(s.translate_ns / 1000), static_cast<unsigned>(per_insn / 10),
-      static_cast<unsigned>(per_insn % 10), static_cast<unsigned>(bytes / 10), static_cast<unsigned>(bytes % 10),
-      static_cast<unsigned>(host_syscall(__NR_getpid)), static_cast<unsigned>(s.lookups),
-      static_cast<unsigned>(s.return_misses), static_cast<unsigned>(s.semantics_calls),
-      static_cast<unsigned>(s.fixups), static_cast<unsigned>(s.invalidations));
+      static_cast<unsigned>(per_insn % 10), static_cast<unsigned>(bytes / 10),
+      static_cast<unsigned>(bytes % 10), static_cast<unsigned>(host_syscall(__NR_getpid)),
+      static_cast<unsigned>(s.lookups), static_cast<unsigned>(s.return_misses),
+      static_cast<unsigned>(s.semantics_calls), static_cast<unsigned>(s.fixups),
+      static_cast<unsigned>(s.invalidations));
 }
 
 }  // namespace grus

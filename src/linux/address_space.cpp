@@ -114,8 +114,9 @@ void forget_range(u64 begin, u64 end) {
   run::guest_range_unmapped(begin, end);
 }
 
-// Addresses are handed out upward and never looked for below: MAP_FIXED_NOREPLACE finds what is occupied. A module is
-// followed by as much room as it takes itself, because its code window lies at the same offset and is larger.
+// Addresses are handed out upward and never looked for below: MAP_FIXED_NOREPLACE finds what is occupied. A
+// module is followed by as much room as it takes itself, because its code window lies at the same offset and
+// is larger.
 i64 map_in_module_zone(u64 size, u64 reserve, u64 alignment, u64 prot, u64 flags, int fd, u64 offset) {
   using namespace address_map;
   constexpr u64 kStep = 64 * 1024;
@@ -137,7 +138,8 @@ i64 map_in_module_zone(u64 size, u64 reserve, u64 alignment, u64 prot, u64 flags
         continue;
       }
       g_module_next = at + room;
-      i64 p = host_syscall(__NR_mmap, at, size, prot, flags | MAP_FIXED_NOREPLACE, static_cast<u64>(fd), offset);
+      i64 p =
+          host_syscall(__NR_mmap, at, size, prot, flags | MAP_FIXED_NOREPLACE, static_cast<u64>(fd), offset);
       if (p == static_cast<i64>(at)) return p;
       if (!is_error(p))
         host_syscall(__NR_munmap, static_cast<u64>(p), size);  // a kernel that takes the flag for a hint
@@ -147,7 +149,8 @@ i64 map_in_module_zone(u64 size, u64 reserve, u64 alignment, u64 prot, u64 flags
   }
   if (alignment <= kStep) return host_syscall(__NR_mmap, 0, size, prot, flags, static_cast<u64>(fd), offset);
   // The kernel's choice, aligned: reserve more than needed, then map over the aligned part.
-  i64 p = host_syscall(__NR_mmap, 0, size + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~u64{0}, 0);
+  i64 p = host_syscall(__NR_mmap, 0, size + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                       ~u64{0}, 0);
   if (is_error(p)) return p;
   u64 at = (static_cast<u64>(p) + alignment - 1) & ~(alignment - 1);
   host_syscall(__NR_munmap, static_cast<u64>(p), size + alignment);

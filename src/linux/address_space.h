@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Where guest mappings go and which of them hold code: the guest's side of docs/address-map.md.
 //
-// One address space per engine image, so the state is global and copied by fork with everything else. All functions but
-// the predicates expect mm->lock to be held. run/ hears of every change that touches executable memory, and only of those:
-// malloc's munmap costs a look into a short sorted table.
+// One address space per engine image, so the state is global and copied by fork with everything else. All
+// functions but the predicates expect mm->lock to be held. run/ hears of every change that touches executable
+// memory, and only of those: malloc's munmap costs a look into a short sorted table.
 #pragma once
 #include "linux/task.h"
 
 namespace grus::linux {
 
-// Maps `size` bytes (a multiple of the page size) into a module zone, as mmap with these arguments would elsewhere.
-// `reserve` is how much room the module may take in the end. Falls back to the kernel's choice. Address or -errno.
+// Maps `size` bytes (a multiple of the page size) into a module zone, as mmap with these arguments would
+// elsewhere. `reserve` is how much room the module may take in the end. Falls back to the kernel's choice.
+// Address or -errno.
 i64 map_in_module_zone(u64 size, u64 reserve, u64 alignment, u64 prot, u64 flags, int fd, u64 offset);
 inline constexpr u64 kLargestModule = u64{400} << 20;
 
@@ -23,8 +24,9 @@ bool touches_executable(u64 begin, u64 end);
 // The executable range that contains `a`; false when there is none.
 bool executable_range_of(u64 a, u64* begin, u64* end);
 
-// The program break. `brk_init` is called once, when the program has been mapped; kernel_break says that the kernel's own
-// break was moved into the zone (prctl PR_SET_MM), so that it does the accounting and names [heap].
+// The program break. `brk_init` is called once, when the program has been mapped; kernel_break says that the
+// kernel's own break was moved into the zone (prctl PR_SET_MM), so that it does the accounting and names
+// [heap].
 void brk_init(Mm& mm, bool kernel_break);
 u64 brk_set(Mm& mm, u64 wanted);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// See exec.h. The order of checks follows do_execveat_common(), do_open_execat(), load_script() and load_elf_binary().
+// See exec.h. The order of checks follows do_execveat_common(), do_open_execat(), load_script() and
+// load_elf_binary().
 //
-// Nothing that is shared with others (memory of a vfork parent, descriptors of other threads) is changed before the host's
-// execveat, except that hidden descriptors lose close-on-exec for the moment.
+// Nothing that is shared with others (memory of a vfork parent, descriptors of other threads) is changed
+// before the host's execveat, except that hidden descriptors lose close-on-exec for the moment.
 #include "linux/exec.h"
 
 #include <asm/stat.h>
@@ -61,7 +62,8 @@ i64 check_executable(int fd, const struct stat& st) {
   return r == -EACCES || r == -ETXTBSY || r == -EPERM ? r : 0;
 }
 
-// The file that (dirfd, path) names: an O_PATH descriptor, and one that can be read when the file may be read.
+// The file that (dirfd, path) names: an O_PATH descriptor, and one that can be read when the file may be
+// read.
 struct Target {
   Descriptor path_only, readable;
   struct stat st;
@@ -97,15 +99,17 @@ i64 open_target(Task& task, int dirfd, const char* path, u64 flags, Target* t) {
   }
   if (i64 error = check_executable(t->path_only.fd, t->st)) return error;
 
-  // Reopen to read: by name when there is one (works without /proc), else through /proc, else the descriptor itself when
-  // it was not opened with O_PATH.
+  // Reopen to read: by name when there is one (works without /proc), else through /proc, else the descriptor
+  // itself when it was not opened with O_PATH.
   constexpr u64 kRead = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
   if (by_name) {
     i64 fd = host_syscall(__NR_openat, static_cast<u64>(dirfd), ptr(path), kRead);
     if (!is_error(fd)) {
       t->readable.fd = static_cast<int>(fd);
       struct stat again;
-      if (!file_status(t->readable.fd, &again) && again.st_ino == t->st.st_ino && again.st_dev == t->st.st_dev) return 0;
+      if (!file_status(t->readable.fd, &again) && again.st_ino == t->st.st_ino &&
+          again.st_dev == t->st.st_dev)
+        return 0;
       t->readable.close();
     }
   }
@@ -131,7 +135,8 @@ size_t read_head(int fd, u8* head) {
 // Everything that load_elf_binary() refuses before the point of no return.
 i64 check_guest_elf(int fd) {
   ElfFile program;
-  if (i64 error = open_elf(fd, false, &program)) return error == -EINVAL ? 0 : error;  // found later: SIGSEGV, as natively
+  if (i64 error = open_elf(fd, false, &program))
+    return error == -EINVAL ? 0 : error;  // found later: SIGSEGV, as natively
   char path[4097];
   i64 has = read_interpreter_path(program, path);
   release_elf(program);
@@ -214,8 +219,10 @@ int save_seccomp(const Task& task) {
 
 i64 host_exec(Task& task, int dirfd, const char* path, const u64* argv, const u64* envp, u64 flags) {
   signals_before_exec(task);
-  // In the window: a signal that was taken for the guest must be delivered before the program that takes it is gone.
-  i64 error = blocking_syscall(task, __NR_execveat, static_cast<u64>(dirfd), ptr(path), ptr(argv), ptr(envp), flags);
+  // In the window: a signal that was taken for the guest must be delivered before the program that takes it
+  // is gone.
+  i64 error =
+      blocking_syscall(task, __NR_execveat, static_cast<u64>(dirfd), ptr(path), ptr(argv), ptr(envp), flags);
   signals_after_failed_exec(task);
   return error;
 }
@@ -241,7 +248,8 @@ bool take_number(const char*& s, i64* n) {
 
 }  // namespace
 
-// GRUS_HANDOVER=version;exe;engine;log;seccomp;flags;prefix length;PREFIXEXECFN - descriptors plus one, 0 for none.
+// GRUS_HANDOVER=version;exe;engine;log;seccomp;flags;prefix length;PREFIXEXECFN - descriptors plus one, 0 for
+// none.
 constexpr u64 kHandoverVersion = 1;
 
 size_t format_handover(char* out, size_t size, const Handover& h) {
@@ -250,7 +258,8 @@ size_t format_handover(char* out, size_t size, const Handover& h) {
   __builtin_memcpy(out, kHandoverName, name);
   char* at = out + name;
   at = put_number(at, kHandoverVersion);
-  for (int fd : {h.exe_fd, h.engine_fd, h.log_fd, h.seccomp_fd}) at = put_number(at, static_cast<u64>(fd + 1));
+  for (int fd : {h.exe_fd, h.engine_fd, h.log_fd, h.seccomp_fd})
+    at = put_number(at, static_cast<u64>(fd + 1));
   at = put_number(at, h.flags);
   at = put_number(at, h.prefix_length);
   if (h.prefix_length) __builtin_memcpy(at, h.prefix, h.prefix_length);
@@ -343,7 +352,8 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   }
   if (i64 error = check_guest_elf(target.readable.fd)) return error;
   if (flags & kExecCheck) return 0;
-  // The engine through its own descriptor gains nothing: the file's own privileges take a handler with flag C.
+  // The engine through its own descriptor gains nothing: the file's own privileges take a handler with flag
+  // C.
   if (!replaced && gains_privileges(target.st, target.readable.fd)) {
     i64 error = exec_natively();
     if (error != -ENOEXEC) return error;

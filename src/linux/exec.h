@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // exec, and what one engine hands to the engine that it executes.
 //
-// A guest program is started by executing the engine itself through its hidden descriptor: no /proc and no binfmt_misc are
-// needed, argv is exact, and everything that the kernel does at exec (other threads, close-on-exec, timers, signals)
-// is done by the kernel. The hand-over is one environment variable, the last; the new engine removes it before the guest
-// sees its environment. All errors of a native execve are found before.
+// A guest program is started by executing the engine itself through its hidden descriptor: no /proc and no
+// binfmt_misc are needed, argv is exact, and everything that the kernel does at exec (other threads,
+// close-on-exec, timers, signals) is done by the kernel. The hand-over is one environment variable, the last;
+// the new engine removes it before the guest sees its environment. All errors of a native execve are found
+// before.
 #pragma once
 #include "linux/task.h"
 
@@ -16,7 +17,7 @@ struct Handover {
   u32 flags;                      // kHandover*
   const char* prefix;             // not terminated
   size_t prefix_length;
-  const char* execfn;             // the rest of the variable: AT_EXECFN points here
+  const char* execfn;  // the rest of the variable: AT_EXECFN points here
 };
 inline constexpr u32 kHandoverStrace = 1, kHandoverStats = 2, kHandoverInterpret = 4;
 inline constexpr u32 kHandoverLockstepShift = 8;  // --lockstep's number in the bits from here
@@ -27,8 +28,8 @@ size_t format_handover(char* out, size_t size, const Handover& h);
 // From the text behind the name. false: not ours.
 bool parse_handover(const char* text, Handover* h);
 
-// execveat(dirfd, path, argv, envp, flags) for `task`: returns only with -errno. argv and envp are arrays as the guest
-// has them (may be bad, may be 0).
+// execveat(dirfd, path, argv, envp, flags) for `task`: returns only with -errno. argv and envp are arrays as
+// the guest has them (may be bad, may be 0).
 i64 exec_program(Task& task, int dirfd, u64 path, u64 argv, u64 envp, u64 flags);
 
 }  // namespace grus::linux

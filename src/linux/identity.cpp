@@ -3,13 +3,13 @@
 #include "linux/identity.h"
 
 #include <asm/stat.h>
+#include <asm/statfs.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <linux/resource.h>
 #include <linux/stat.h>
-#include <asm/statfs.h>
 
 #include "base/guest_memory.h"
 #include "base/host_syscall.h"
@@ -46,7 +46,9 @@ bool copy_path(char (&out)[kPathMax], const char* guest) {
 }
 
 // A guest path that ends in "exe"? Reads no more of it than it must.
-bool ends_in_exe(char (&out)[kPathMax], const char* guest) { return copy_path(out, guest) && is_exe(last_component(out)); }
+bool ends_in_exe(char (&out)[kPathMax], const char* guest) {
+  return copy_path(out, guest) && is_exe(last_component(out));
+}
 
 bool guest_path_is_empty(const char* guest) {
   u8 c;
@@ -92,16 +94,18 @@ struct HiddenName {
 i64 open_parent(int dirfd, char* path, const char** last) {
   char* name = const_cast<char*>(last_component(path));
   *last = name;
-  if (name == path) return host_syscall(__NR_openat, fd_argument(dirfd), ptr("."), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (name == path + 1) return host_syscall(__NR_openat, fd_argument(dirfd), ptr("/"), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (name == path)
+    return host_syscall(__NR_openat, fd_argument(dirfd), ptr("."), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (name == path + 1)
+    return host_syscall(__NR_openat, fd_argument(dirfd), ptr("/"), O_PATH | O_DIRECTORY | O_CLOEXEC);
   name[-1] = 0;
   i64 fd = host_syscall(__NR_openat, fd_argument(dirfd), ptr(path), O_PATH | O_DIRECTORY | O_CLOEXEC);
   name[-1] = '/';
   return fd;
 }
 
-// The procfs directory of the process whose exe link (dirfd, path) ends at, following links of other names; -ENOENT when
-// it does not end at one. `path` is overwritten.
+// The procfs directory of the process whose exe link (dirfd, path) ends at, following links of other names;
+// -ENOENT when it does not end at one. `path` is overwritten.
 i64 find_exe_directory(int dirfd, char (&path)[kPathMax], bool follow) {
   int at = dirfd;
   i64 result = -ENOENT;
@@ -126,7 +130,8 @@ i64 find_exe_directory(int dirfd, char (&path)[kPathMax], bool follow) {
   return result;
 }
 
-// The directory when (dirfd, path) is spelled .../exe and lies in procfs, and the link leads to the engine; else -ENOENT.
+// The directory when (dirfd, path) is spelled .../exe and lies in procfs, and the link leads to the engine;
+// else -ENOENT.
 i64 engine_exe_directory(int dirfd, char (&path)[kPathMax]) {
   i64 parent = find_exe_directory(dirfd, path, false);
   if (is_error(parent)) return parent;
@@ -167,8 +172,8 @@ i64 after_open(Task& task, i64 fd, int dirfd, const char* guest_path, u64 flags,
     return replace_fd(fd, own, flags);
   }
   // Files of procfs are empty regular files on a device without major number.
-  if ((st.st_mode & 07777) == 0444 && !st.st_size && (st.st_dev >> 8 & 0xfff) == 0 && (st.st_mode & 0170000) == 0100000 &&
-      !(flags & O_PATH) && is_procfs(static_cast<int>(fd))) {
+  if ((st.st_mode & 07777) == 0444 && !st.st_size && (st.st_dev >> 8 & 0xfff) == 0 &&
+      (st.st_mode & 0170000) == 0100000 && !(flags & O_PATH) && is_procfs(static_cast<int>(fd))) {
     i64 rewritten = rewrite_proc_file(task, static_cast<int>(fd), st);
     if (rewritten != -ENOENT) return replace_fd(fd, rewritten, flags);
   }
@@ -253,7 +258,8 @@ i64 identity_resolve_exe(Task& task, int dirfd, const char* path, bool follow) {
 i64 identity_openat(Task& task, int dirfd, const char* path, u64 flags, u64 mode) {
   i64 fd = blocking_syscall(task, __NR_openat, fd_argument(dirfd), ptr(path), flags, mode);
   return after_open(task, fd, dirfd, path, flags, [&](int dir, const char* name) {
-    return host_syscall(__NR_openat, fd_argument(dir), ptr(name), flags & ~u64{O_NOFOLLOW | O_CREAT | O_EXCL});
+    return host_syscall(__NR_openat, fd_argument(dir), ptr(name),
+                        flags & ~u64{O_NOFOLLOW | O_CREAT | O_EXCL});
   });
 }
 
@@ -261,7 +267,8 @@ i64 identity_openat2(Task& task, int dirfd, const char* path, const void* how, u
   i64 fd = blocking_syscall(task, __NR_openat2, fd_argument(dirfd), ptr(path), ptr(how), size);
   u64 flags = static_cast<const open_how*>(how)->flags;
   return after_open(task, fd, dirfd, path, flags, [&](int dir, const char* name) {
-    return host_syscall(__NR_openat, fd_argument(dir), ptr(name), flags & ~u64{O_NOFOLLOW | O_CREAT | O_EXCL});
+    return host_syscall(__NR_openat, fd_argument(dir), ptr(name),
+                        flags & ~u64{O_NOFOLLOW | O_CREAT | O_EXCL});
   });
 }
 
@@ -316,8 +323,8 @@ i64 identity_statx(Task& task, int dirfd, const char* path, u64 flags, u64 mask,
     i64 dir = find_exe_directory(dirfd, copy, !(flags & kNoFollow));
     if (is_error(dir)) return 0;
     HiddenName name(task, static_cast<int>(dir));
-    error = host_syscall(__NR_statx, static_cast<u64>(dir), ptr(name.text), flags & ~(kNoFollow | kEmptyPath), mask,
-                         ptr(statx_out));
+    error = host_syscall(__NR_statx, static_cast<u64>(dir), ptr(name.text), flags & ~(kNoFollow | kEmptyPath),
+                         mask, ptr(statx_out));
     close_fd(dir);
   } else if ((flags & kEmptyPath) && guest_path_is_empty(path) && restore_proc_statx(&x, dev)) {
     if (copy_to_guest(GuestAddr(ptr(statx_out)), &x, sizeof x)) return -EFAULT;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Who the program is: the guest must never find the engine where native Linux would show it itself.
 //
-// The kernel's own link /proc/PID/exe names the engine. Every call here does the plain host call first and looks at the
-// result; only when that is the engine's inode (or a file of procfs that must be rewritten) the path is resolved again,
-// component by component, and /proc/PID/exe is replaced by /proc/PID/fd/<hidden descriptor>: the kernel then answers
-// permissions, names and "(deleted)" as it would natively, for this process and for other guest processes alike.
+// The kernel's own link /proc/PID/exe names the engine. Every call here does the plain host call first and
+// looks at the result; only when that is the engine's inode (or a file of procfs that must be rewritten) the
+// path is resolved again, component by component, and /proc/PID/exe is replaced by /proc/PID/fd/<hidden
+// descriptor>: the kernel then answers permissions, names and "(deleted)" as it would natively, for this
+// process and for other guest processes alike.
 //
-// Arguments are those of the host's system calls: host flags and structures; `path` is an untagged guest pointer that may
-// be bad. Results: the kernel's, -errno.
-// Deliberately not here: which descriptors a listing of /proc/PID/fd shows (files' getdents asks is_hidden_fd).
+// Arguments are those of the host's system calls: host flags and structures; `path` is an untagged guest
+// pointer that may be bad. Results: the kernel's, -errno. Deliberately not here: which descriptors a listing
+// of /proc/PID/fd shows (files' getdents asks is_hidden_fd).
 #pragma once
 #include "linux/task.h"
 
@@ -20,32 +21,34 @@ i64 identity_openat2(Task& task, int dirfd, const char* path, const void* how, u
 i64 identity_readlinkat(Task& task, int dirfd, const char* path, char* buffer, u64 size);
 // `host_stat` is the host's struct stat in engine memory.
 i64 identity_fstatat(Task& task, int dirfd, const char* path, void* host_stat, u64 flags);
-// The same for an open descriptor: files that were rewritten on open answer as the procfs file that they stand for.
+// The same for an open descriptor: files that were rewritten on open answer as the procfs file that they
+// stand for.
 i64 identity_fstat(Task& task, int fd, void* host_stat);
 // `statx` is the guest's buffer: the structure is the same on both architectures.
 i64 identity_statx(Task& task, int dirfd, const char* path, u64 flags, u64 mask, void* statx);
 // flags != 0 uses faccessat2.
 i64 identity_faccessat(Task& task, int dirfd, const char* path, u64 mode, u64 flags);
 
-// Descriptors that belong to the engine: EBADF for the guest, absent from listings. A dup onto one moves it away first
-// (move_hidden_fd; 0 or -errno).
+// Descriptors that belong to the engine: EBADF for the guest, absent from listings. A dup onto one moves it
+// away first (move_hidden_fd; 0 or -errno).
 bool is_hidden_fd(const Task& task, int fd);
 i64 move_hidden_fd(Task& task, int fd);
 
-// Where hidden descriptors live when the limits allow: just above the usual soft limit, where a guest that opens all it may
-// does not meet them. Not higher: fork copies the descriptor table up to the highest.
+// Where hidden descriptors live when the limits allow: just above the usual soft limit, where a guest that
+// opens all it may does not meet them. Not higher: fork copies the descriptor table up to the highest.
 inline constexpr int kEngineFd = 1024;
 inline constexpr int kExeFd = 1025;
 inline constexpr int kLogFd = 1026;
-// Moves `fd` to `wanted`, or as high as the limits allow; close-on-exec. Returns the new number, -errno on failure.
+// Moves `fd` to `wanted`, or as high as the limits allow; close-on-exec. Returns the new number, -errno on
+// failure.
 int hide_fd(int fd, int wanted);
 
 // The engine's executable: set once at start from a descriptor of it.
 void identity_init(int engine_fd);
 
-// For exec: `fd` is an O_PATH descriptor of what (dirfd, path, flags) names and turned out to be the engine's inode. When
-// the path leads there by a /proc/PID/exe of a guest process, returns an O_PATH descriptor of that guest's program;
-// else -ENOENT.
+// For exec: `fd` is an O_PATH descriptor of what (dirfd, path, flags) names and turned out to be the engine's
+// inode. When the path leads there by a /proc/PID/exe of a guest process, returns an O_PATH descriptor of
+// that guest's program; else -ENOENT.
 i64 identity_resolve_exe(Task& task, int dirfd, const char* path, bool follow);
 bool is_engine_inode(u64 dev, u64 ino);
 

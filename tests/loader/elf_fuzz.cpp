@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The ELF planner and the script parser on hostile input, for a bounded time: whatever the bytes, an errno or a plan whose
-// mappings lie where they may. GRUS_FUZZ_SECONDS lengthens it. The seed is printed; GRUS_FUZZ_SEED repeats a run.
+// The ELF planner and the script parser on hostile input, for a bounded time: whatever the bytes, an errno or
+// a plan whose mappings lie where they may. GRUS_FUZZ_SECONDS lengthens it. The seed is printed;
+// GRUS_FUZZ_SEED repeats a run.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -27,7 +28,10 @@ u64 seed() {
 
 Elf64_Ehdr good_header(unsigned count) {
   Elf64_Ehdr h{};
-  std::memcpy(h.e_ident, "\x7f" "ELF\2\1\1", 7);
+  std::memcpy(h.e_ident,
+              "\x7f"
+              "ELF\2\1\1",
+              7);
   h.e_type = ET_DYN;
   h.e_machine = EM_AARCH64;
   h.e_phentsize = sizeof(Elf64_Phdr);
@@ -38,14 +42,28 @@ Elf64_Ehdr good_header(unsigned count) {
 
 // Numbers near where arithmetic breaks.
 u64 interesting(std::mt19937_64& r) {
-  static const u64 edges[] = {0, 1, 4095, 4096, 4097, 0x10000, u64{1} << 31, u64{1} << 32, kGuestTaskSize, u64{1} << 62,
-                              u64{1} << 63, ~u64{0}};
+  static const u64 edges[] = {0,
+                              1,
+                              4095,
+                              4096,
+                              4097,
+                              0x10000,
+                              u64{1} << 31,
+                              u64{1} << 32,
+                              kGuestTaskSize,
+                              u64{1} << 62,
+                              u64{1} << 63,
+                              ~u64{0}};
   u64 v = edges[r() % (sizeof edges / sizeof *edges)];
   switch (r() % 4) {
-    case 0: return v;
-    case 1: return v + r() % 9 - 4;
-    case 2: return r() >> (r() % 64);
-    default: return (r() % 64) << 12;
+    case 0:
+      return v;
+    case 1:
+      return v + r() % 9 - 4;
+    case 2:
+      return r() >> (r() % 64);
+    default:
+      return (r() % 64) << 12;
   }
 }
 
@@ -96,7 +114,10 @@ TEST(Elf, HostileProgramHeaders) {
     for (int i = 0; i < 1000; i++) {
       std::vector<Elf64_Phdr> p(1 + r() % 6);
       for (auto& x : p) {
-        x.p_type = r() % 8 == 0 ? PT_INTERP : r() % 8 == 0 ? PT_GNU_STACK : r() % 16 == 0 ? static_cast<u32>(r()) : PT_LOAD;
+        x.p_type = r() % 8 == 0    ? PT_INTERP
+                   : r() % 8 == 0  ? PT_GNU_STACK
+                   : r() % 16 == 0 ? static_cast<u32>(r())
+                                   : PT_LOAD;
         x.p_flags = static_cast<u32>(r() % 8);
         x.p_vaddr = (r() % 1024) << 12 | r() % 4096;
         x.p_offset = (r() % 64) << 12 | x.p_vaddr % 4096;
@@ -145,7 +166,11 @@ TEST(Elf, RandomBytesNeverCrash) {
     u8 bytes[256];
     size_t n = r() % 257;
     for (size_t k = 0; k < n; k++) bytes[k] = static_cast<u8>(r() % 3 ? r() : r() % 4);
-    if (n >= 4 && r() % 2) std::memcpy(bytes, "\x7f" "ELF", 4);
+    if (n >= 4 && r() % 2)
+      std::memcpy(bytes,
+                  "\x7f"
+                  "ELF",
+                  4);
     (void)classify_file(bytes, n);
     if (n >= sizeof(Elf64_Ehdr)) {
       Elf64_Ehdr h;
@@ -181,7 +206,7 @@ TEST(Scripts, AsTheKernel) {
   EXPECT_EQ(parse("#!/bin/sh \n").argument, "");
   EXPECT_EQ(parse("#!\n").error, -ENOEXEC);
   EXPECT_EQ(parse("#!" + std::string(253, ' ') + "\n").error, -ENOEXEC);
-  EXPECT_EQ(parse("#!/" + std::string(300, 'a') + "\n").error, -ENOEXEC);      // the name is cut
+  EXPECT_EQ(parse("#!/" + std::string(300, 'a') + "\n").error, -ENOEXEC);          // the name is cut
   EXPECT_EQ(parse("#!/a " + std::string(300, 'a') + "\n").argument.size(), 250u);  // an argument may be
   EXPECT_EQ(parse("#!/" + std::string(252, 'a') + "\n").interpreter.size(), 253u);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The vDSO image as a dynamic linker reads it: found by DT_HASH, with the version; its code as binutils disassembles it.
+// The vDSO image as a dynamic linker reads it: found by DT_HASH, with the version; its code as binutils
+// disassembles it.
 #include <elf.h>
 #include <gtest/gtest.h>
 
@@ -28,7 +29,8 @@ std::map<u64, u64> dynamic() {
   auto* p = at<Elf64_Phdr>(header().e_phoff);
   for (unsigned i = 0; i < header().e_phnum; i++)
     if (p[i].p_type == PT_DYNAMIC)
-      for (auto* d = at<Elf64_Dyn>(p[i].p_offset); d->d_tag != DT_NULL; d++) tags[static_cast<u64>(d->d_tag)] = d->d_un.d_val;
+      for (auto* d = at<Elf64_Dyn>(p[i].p_offset); d->d_tag != DT_NULL; d++)
+        tags[static_cast<u64>(d->d_tag)] = d->d_un.d_val;
   return tags;
 }
 
@@ -77,14 +79,15 @@ TEST(Vdso, TrampolineIsWhatUnwindersExpect) {
 }
 
 TEST(Vdso, CodeAsBinutilsReadsIt) {
-  if (std::system("aarch64-linux-gnu-objdump --version > /dev/null 2>&1")) GTEST_SKIP() << "no aarch64-linux-gnu-objdump";
+  if (std::system("aarch64-linux-gnu-objdump --version > /dev/null 2>&1"))
+    GTEST_SKIP() << "no aarch64-linux-gnu-objdump";
   char path[] = "/tmp/vdso-XXXXXX";
   int fd = mkstemp(path);
   FILE* f = fdopen(fd, "w");
   fwrite(vdso_image() + kVdsoText, 1, 22 * 4, f);
   fclose(f);
-  std::string command =
-      std::string("aarch64-linux-gnu-objdump -D -b binary -m aarch64 --no-show-raw-insn ") + path + " | sed -n 's/^ *[0-9a-f]*:\\t//p'";
+  std::string command = std::string("aarch64-linux-gnu-objdump -D -b binary -m aarch64 --no-show-raw-insn ") +
+                        path + " | sed -n 's/^ *[0-9a-f]*:\\t//p'";
   FILE* p = popen(command.c_str(), "r");
   std::string text;
   char line[256];
@@ -100,7 +103,8 @@ TEST(Vdso, CodeAsBinutilsReadsIt) {
   }
   EXPECT_EQ(squeezed,
             "nop\nmov x8, #0x8b\nsvc #0x0\n"
-            "cmp w0, #0x1\nb.ne 0x34\nmrs x2, cntvct_el0\nmov w3, #0xca00\nmovk w3, #0x3b9a, lsl #16\nudiv x4, x2, x3\n"
+            "cmp w0, #0x1\nb.ne 0x34\nmrs x2, cntvct_el0\nmov w3, #0xca00\nmovk w3, #0x3b9a, lsl #16\nudiv "
+            "x4, x2, x3\n"
             "msub x2, x4, x3, x2\nstp x4, x2, [x1]\nmov w0, #0x0\nret\nmov x8, #0x71\nsvc #0x0\nret\n"
             "mov x8, #0xa9\nsvc #0x0\nret\nmov x8, #0x72\nsvc #0x0\nret\n");
 }

@@ -17,7 +17,8 @@ bool is_blank(u8 c) { return c == ' ' || c == '\t'; }
 FileKind classify_file(const u8* head, size_t size) {
   if (size >= 2 && head[0] == '#' && head[1] == '!') return FileKind::Script;
   // elf_check_arch() looks at e_machine only; a big-endian file has its bytes the other way round.
-  if (size < 20 || head[0] != 0x7f || head[1] != 'E' || head[2] != 'L' || head[3] != 'F') return FileKind::Other;
+  if (size < 20 || head[0] != 0x7f || head[1] != 'E' || head[2] != 'L' || head[3] != 'F')
+    return FileKind::Other;
   unsigned type = head[16] | head[17] << 8, machine = head[18] | head[19] << 8;
   if (type != ET_EXEC && type != ET_DYN) return FileKind::Other;
   if (machine == EM_AARCH64) return FileKind::GuestElf;
@@ -25,8 +26,8 @@ FileKind classify_file(const u8* head, size_t size) {
   return FileKind::Other;
 }
 
-// load_script(): the interpreter may be truncated neither by the buffer nor by being empty; everything behind it up to the
-// newline is one argument, blanks trimmed at both ends.
+// load_script(): the interpreter may be truncated neither by the buffer nor by being empty; everything behind
+// it up to the newline is one argument, blanks trimmed at both ends.
 i64 parse_script(u8* head, size_t size, const char** interpreter, const char** argument) {
   if (size > kScriptHead) size = kScriptHead;
   if (size < 2 || head[0] != '#' || head[1] != '!') return -ENOEXEC;
@@ -68,7 +69,8 @@ i64 parse_script(u8* head, size_t size, const char** interpreter, const char** a
 }
 
 i64 check_elf_header(const Elf64_Ehdr& h) {
-  if (h.e_ident[0] != 0x7f || h.e_ident[1] != 'E' || h.e_ident[2] != 'L' || h.e_ident[3] != 'F') return -ENOEXEC;
+  if (h.e_ident[0] != 0x7f || h.e_ident[1] != 'E' || h.e_ident[2] != 'L' || h.e_ident[3] != 'F')
+    return -ENOEXEC;
   if (h.e_type != ET_EXEC && h.e_type != ET_DYN) return -ENOEXEC;
   if (h.e_machine != EM_AARCH64) return -ENOEXEC;
   // load_elf_phdrs()

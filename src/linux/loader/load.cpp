@@ -3,9 +3,9 @@
 #include "linux/loader/load.h"
 
 #include <asm/errno.h>
+#include <asm/stat.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
-#include <asm/stat.h>
 
 #include "base/address_map.h"
 #include "base/host_syscall.h"
@@ -77,7 +77,8 @@ int open_interpreter(const char* path, const char* prefix) {
     if (a < 4096) {
       __builtin_memcpy(name, prefix, a);
       __builtin_memcpy(name + a, path, b + 1);
-      fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(name), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+      fd =
+          host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(name), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     }
   }
   if (is_error(fd))
@@ -89,7 +90,8 @@ int open_interpreter(const char* path, const char* prefix) {
   if (!error && (st.st_mode & 0170000) != 0100000) error = -EACCES;
   if (!error) {
     constexpr u64 kExecute = 1, kEffective = 0x200, kEmptyPath = 0x1000;
-    i64 access = host_syscall(439 /* faccessat2 */, static_cast<u64>(fd), ptr(""), kExecute, kEffective | kEmptyPath);
+    i64 access =
+        host_syscall(439 /* faccessat2 */, static_cast<u64>(fd), ptr(""), kExecute, kEffective | kEmptyPath);
     if (access == -EACCES) error = access;
   }
   if (error) {
@@ -132,15 +134,17 @@ i64 map_elf(const ElfFile& file, MappedElf* mapped) {
     if (i64 error = plan_segment(p, &s)) return error;
     u64 prot = static_cast<u64>(s.protection);
     if (s.file_end > s.file_begin) {
-      i64 at = host_syscall(__NR_mmap, s.file_begin + bias, s.file_end - s.file_begin, prot, MAP_PRIVATE | MAP_FIXED,
-                            static_cast<u64>(file.fd), s.file_offset);
+      i64 at = host_syscall(__NR_mmap, s.file_begin + bias, s.file_end - s.file_begin, prot,
+                            MAP_PRIVATE | MAP_FIXED, static_cast<u64>(file.fd), s.file_offset);
       if (is_error(at)) return at;
       if (s.clear_begin && s.clear_begin < s.file_end && (prot & PROT_WRITE)) {
         // padzero(): a page that the file does not reach cannot be cleared.
         u64 last_page_offset = s.file_offset + (page_down(s.clear_begin) - s.file_begin);
         if (last_page_offset >= file_size) return -EFAULT;
         bool readable = prot & PROT_READ;
-        if (!readable) host_syscall(__NR_mprotect, page_down(s.clear_begin) + bias, kGuestPageSize, PROT_READ | PROT_WRITE);
+        if (!readable)
+          host_syscall(__NR_mprotect, page_down(s.clear_begin) + bias, kGuestPageSize,
+                       PROT_READ | PROT_WRITE);
         __builtin_memset(reinterpret_cast<void*>(s.clear_begin + bias), 0, s.file_end - s.clear_begin);
         if (!readable) host_syscall(__NR_mprotect, page_down(s.clear_begin) + bias, kGuestPageSize, prot);
       }
@@ -148,12 +152,16 @@ i64 map_elf(const ElfFile& file, MappedElf* mapped) {
     if (s.zero_end > s.zero_begin) {
       // vm_brk_flags(): readable and writable whatever the segment says, executable when it asks for it.
       i64 at = host_syscall(__NR_mmap, s.zero_begin + bias, s.zero_end - s.zero_begin,
-                            PROT_READ | PROT_WRITE | (prot & PROT_EXEC), MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, kNoFd, 0);
+                            PROT_READ | PROT_WRITE | (prot & PROT_EXEC),
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, kNoFd, 0);
       if (is_error(at)) return at;
     }
-    if (prot & PROT_EXEC) note_executable(s.file_begin + bias, page_up(p.p_vaddr + p.p_memsz) + bias);
-    else if (s.zero_end > s.file_begin) forget_range(s.file_begin + bias, s.zero_end + bias);
-    else forget_range(s.file_begin + bias, s.file_end + bias);
+    if (prot & PROT_EXEC)
+      note_executable(s.file_begin + bias, page_up(p.p_vaddr + p.p_memsz) + bias);
+    else if (s.zero_end > s.file_begin)
+      forget_range(s.file_begin + bias, s.zero_end + bias);
+    else
+      forget_range(s.file_begin + bias, s.file_end + bias);
   }
   mapped->bias = bias;
   mapped->entry = file.header.e_entry + bias;

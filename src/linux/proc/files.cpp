@@ -128,7 +128,8 @@ bool parse_line(const char* s, const char* stop, MapsLine* m) {
 
 bool is_hidden(const MapsLine& m, bool own) {
   using namespace address_map;
-  if (*m.name == '[' && (starts(m.name, "[vvar") || starts(m.name, "[vdso]") || starts(m.name, "[vsyscall]"))) return true;
+  if (*m.name == '[' && (starts(m.name, "[vvar") || starts(m.name, "[vdso]") || starts(m.name, "[vsyscall]")))
+    return true;
   if (m.inode && is_engine_inode(m.dev, m.inode)) return true;
   if (own) return is_engine_memory(m.begin, m.end - m.begin);
   if (m.begin >= kEngineArena && m.begin < kEngineArena + kEngineArenaSize) return true;
@@ -168,8 +169,8 @@ void rewrite_maps(const Text& in, Text& out, const Mm* own) {
   }
 }
 
-// One entry per processor of the host's, as arch/arm64/kernel/cpuinfo.c prints them. MIDR_EL1 is what the ID registers
-// say; BogoMIPS follows from CNTFRQ_EL0 = 1 GHz.
+// One entry per processor of the host's, as arch/arm64/kernel/cpuinfo.c prints them. MIDR_EL1 is what the ID
+// registers say; BogoMIPS follows from CNTFRQ_EL0 = 1 GHz.
 void write_cpuinfo(const Text& in, Text& out) {
   unsigned count = 0;
   for (size_t i = 0; i + 10 < in.size; i++)
@@ -185,7 +186,8 @@ void write_cpuinfo(const Text& in, Text& out) {
   }
 }
 
-// The path of an open procfs file: "/proc/12/maps". Pointers into it: the file's name and the process's number.
+// The path of an open procfs file: "/proc/12/maps". Pointers into it: the file's name and the process's
+// number.
 struct ProcPath {
   char text[256];
   const char* name = "";
@@ -230,14 +232,16 @@ i64 make_file(const Text& text, const char* name, const struct stat& original) {
   if (is_error(fd)) return fd;
   size_t written = 0;
   while (written < text.size) {
-    i64 n = host_syscall(__NR_pwrite64, static_cast<u64>(fd), ptr(text.data + written), text.size - written, written);
+    i64 n = host_syscall(__NR_pwrite64, static_cast<u64>(fd), ptr(text.data + written), text.size - written,
+                         written);
     if (n <= 0) {
       host_syscall(__NR_close, static_cast<u64>(fd));
       return n ? n : -EIO;
     }
     written += static_cast<size_t>(n);
   }
-  host_syscall(__NR_fcntl, static_cast<u64>(fd), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+  host_syscall(__NR_fcntl, static_cast<u64>(fd), F_ADD_SEALS,
+               F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
   struct stat st;
   if (!host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st))) {
     LockGuard guard(g_rewritten_lock);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Files of procfs whose text the kernel cannot get right for a guest: maps and smaps (the engine's mappings go), cpuinfo.
+// Files of procfs whose text the kernel cannot get right for a guest: maps and smaps (the engine's mappings
+// go), cpuinfo.
 //
-// They are made on open as a sealed memfd. Everything else in /proc/PID is the kernel's own: cmdline, environ, auxv, stat
-// and [heap] are right because the engine tells the kernel at start (prctl PR_SET_MM_MAP), comm by PR_SET_NAME.
-// Deliberately not here: rereading by lseek(0) gives the text of the time of the open.
+// They are made on open as a sealed memfd. Everything else in /proc/PID is the kernel's own: cmdline,
+// environ, auxv, stat and [heap] are right because the engine tells the kernel at start (prctl
+// PR_SET_MM_MAP), comm by PR_SET_NAME. Deliberately not here: rereading by lseek(0) gives the text of the
+// time of the open.
 #pragma once
 #include "linux/task.h"
 

@@ -77,8 +77,8 @@ struct Image {
 
 constexpr Image build() {
   Image m;
-  constexpr u64 kPhdrs = 0x40, kHash = 0x100, kSymbols = 0x140, kStrings = 0x1c0, kVersym = 0x280, kVerdef = 0x290,
-                kDynamic = 0x300;
+  constexpr u64 kPhdrs = 0x40, kHash = 0x100, kSymbols = 0x140, kStrings = 0x1c0, kVersym = 0x280,
+                kVerdef = 0x290, kDynamic = 0x300;
   // Elf64_Ehdr
   const u8 ident[] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT, ELFOSABI_SYSV};
   for (unsigned i = 0; i < sizeof ident; i++) m.bytes[i] = ident[i];
@@ -105,7 +105,8 @@ constexpr Image build() {
   m.put(kPhdrs + 88, (kTags + 1) * 16, 8);
   m.put(kPhdrs + 96, (kTags + 1) * 16, 8);
   m.put(kPhdrs + 104, 8, 8);
-  // Strings, symbols, versions; symbol 0 is empty, symbol 5 is the version itself, as the kernel's vDSO has it.
+  // Strings, symbols, versions; symbol 0 is empty, symbol 5 is the version itself, as the kernel's vDSO has
+  // it.
   u64 s = kStrings + 1;
   u64 names[kFunctionCount] = {};
   for (unsigned i = 0; i < kFunctionCount; i++) {
@@ -147,8 +148,9 @@ constexpr Image build() {
   m.put(kVerdef + 40, 20, 4);
   m.put(kVerdef + 48, version, 4);
   const u64 tags[kTags][2] = {
-      {DT_SONAME, soname},      {DT_HASH, kHash},     {DT_STRTAB, kStrings}, {DT_SYMTAB, kSymbols}, {DT_STRSZ, strings_size},
-      {DT_SYMENT, sizeof(Elf64_Sym)}, {DT_VERSYM, kVersym}, {DT_VERDEF, kVerdef}, {DT_VERDEFNUM, 2},
+      {DT_SONAME, soname},   {DT_HASH, kHash},         {DT_STRTAB, kStrings},
+      {DT_SYMTAB, kSymbols}, {DT_STRSZ, strings_size}, {DT_SYMENT, sizeof(Elf64_Sym)},
+      {DT_VERSYM, kVersym},  {DT_VERDEF, kVerdef},     {DT_VERDEFNUM, 2},
   };
   for (unsigned i = 0; i < kTags; i++) {
     m.put(kDynamic + i * 16, static_cast<u64>(tags[i][0]), 8);
@@ -166,7 +168,8 @@ constexpr Image kImage = build();
 const u8* vdso_image() { return kImage.bytes; }
 
 i64 map_vdso() {
-  i64 p = host_syscall(__NR_mmap, 0, kVdsoSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~u64{0}, 0);
+  i64 p =
+      host_syscall(__NR_mmap, 0, kVdsoSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~u64{0}, 0);
   if (is_error(p)) return p;
   __builtin_memcpy(reinterpret_cast<void*>(p), kImage.bytes, kVdsoSize);
   i64 error = host_syscall(__NR_mprotect, static_cast<u64>(p), kVdsoSize, PROT_READ | PROT_EXEC);

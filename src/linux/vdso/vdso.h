@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The guest's vDSO: a small AArch64 shared object that is assembled at compile time (image.cpp), and the host's vDSO, which
-// is where the engine itself asks for the time.
+// The guest's vDSO: a small AArch64 shared object that is assembled at compile time (image.cpp), and the
+// host's vDSO, which is where the engine itself asks for the time.
 //
-// Guest side: the four functions of arch/arm64/kernel/vdso/vdso.lds.S (version LINUX_2.6.39). CLOCK_MONOTONIC is computed
-// from CNTVCT_EL0, which counts its nanoseconds; the other clocks are system calls. __kernel_rt_sigreturn is the sequence
-// that unwinders recognise. One page, no section headers, DT_HASH only.
+// Guest side: the four functions of arch/arm64/kernel/vdso/vdso.lds.S (version LINUX_2.6.39). CLOCK_MONOTONIC
+// is computed from CNTVCT_EL0, which counts its nanoseconds; the other clocks are system calls.
+// __kernel_rt_sigreturn is the sequence that unwinders recognise. One page, no section headers, DT_HASH only.
 #pragma once
 #include "base/types.h"
 
 namespace grus::linux {
 
 inline constexpr u64 kVdsoSize = 4096;
-inline constexpr u64 kVdsoText = 0x400;          // offset of the code
-inline constexpr u64 kVdsoSigreturn = kVdsoText + 4;  // mov x8, #139; svc #0 - behind a nop that unwinders look up
+inline constexpr u64 kVdsoText = 0x400;  // offset of the code
+inline constexpr u64 kVdsoSigreturn =
+    kVdsoText + 4;  // mov x8, #139; svc #0 - behind a nop that unwinders look up
 
 // Maps it for the guest, read-only and executable. Address or -errno. Needs mm->lock, or to be alone.
 i64 map_vdso();
