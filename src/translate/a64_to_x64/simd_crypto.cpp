@@ -8,7 +8,7 @@ using namespace simd;
 
 namespace {
 
-constexpr HostOp kAesEnc{2, 0xdc}, kAesEncLast{2, 0xdd}, kAesDec{2, 0xde}, kAesDecLast{2, 0xdf}, kAesImc{2, 0xdb};
+constexpr HostOp kAesEnc{2, 0xdc}, kAesEncLast{2, 0xdd}, kAesDecLast{2, 0xdf}, kAesImc{2, 0xdb};
 constexpr u8 kSha256Rounds2 = 0xcb, kSha256Message1 = 0xcc, kSha256Message2 = 0xcd;
 
 // The SHA extensions have no VEX forms.
