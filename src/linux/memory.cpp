@@ -12,6 +12,7 @@
 #include "base/host_syscall.h"
 #include "base/memory.h"
 #include "linux/address_space.h"
+#include "linux/shared_code.h"
 #include "linux/guest_limits.h"
 #include "linux/handlers.h"
 #include "linux/loader/elf.h"
@@ -90,6 +91,9 @@ i64 sys_mmap(Task& task, const u64 (&a)[6]) {
       note_executable(at, at + bytes);
     else
       forget_range(at, at + bytes);
+    forget_shared(at, at + bytes);
+    bool shared = (flags & MAP_TYPE) == MAP_SHARED || (flags & MAP_TYPE) == MAP_SHARED_VALIDATE;
+    if (shared && !(flags & MAP_ANONYMOUS)) note_shared(at, at + bytes, fd, offset);
   }
   return result;
 }
@@ -99,6 +103,7 @@ i64 sys_munmap(Task& task, const u64 (&a)[6]) {
   if (begin & (kGuestPageSize - 1) || !bytes || begin > kGuestTaskSize || bytes > kGuestTaskSize - begin) return -EINVAL;
   LockGuard guard(task.mm->lock);
   forget_range(begin, begin + bytes);
+  forget_shared(begin, begin + bytes);
   if (!is_engine_memory(begin, bytes)) return host_syscall(__NR_munmap, begin, bytes);
   for_each_guest_part(
       begin, begin + bytes, [](void*, u64 b, u64 e) { host_syscall(__NR_munmap, b, e - b); }, nullptr);

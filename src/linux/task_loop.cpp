@@ -5,6 +5,7 @@
 #include <asm/siginfo.h>
 
 #include "base/log.h"
+#include "linux/shared_code.h"
 #include "linux/signal.h"
 #include "run/execute.h"
 
@@ -62,7 +63,8 @@ void handle_exception(Task& task) {
       break;
     case a64::ExceptionKind::CacheInvalidate: {
       u64 line = GuestAddr(e.addr).untagged().v & ~u64{63};
-      run::guest_code_modified(line, line + 64);
+      LockGuard guard(task.mm->lock);
+      code_modified(line, line + 64);
       break;
     }
   }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Code that programs write themselves: one mapping, two mappings of one memory (flushed by either address), code that is
+// made writable and executable by turns, code replaced by another mapping.
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+typedef int (*function)(void);
+
+// "return value" for a value below 65536.
+static size_t write_return(void* at, unsigned value) {
+#ifdef __aarch64__
+  uint32_t code[2] = {0x52800000u | value << 5, 0xd65f03c0u};
+#else
+  uint8_t code[6] = {0xb8, (uint8_t)value, (uint8_t)(value >> 8), 0, 0, 0xc3};
+#endif
+  memcpy(at, code, sizeof code);
+  return sizeof code;
+}
+
+static void flush(void* at, size_t n) { __builtin___clear_cache((char*)at, (char*)at + n); }
+static int call(void* at) { return ((function)at)(); }
+
+int main(void) {
+  const int all = PROT_READ | PROT_WRITE | PROT_EXEC;
+  char* one = mmap(0, 65536, all, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (unsigned i = 1; i < 300; i += 99) {
+    flush(one, write_return(one, i));
+    printf("one mapping %d\n", call(one));
+  }
+
+  int fd = memfd_create("code", 0);
+  if (fd < 0 || ftruncate(fd, 65536)) return 1;
+  char* rw = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  char* rx = mmap(0, 32768, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 16384);
+  char* w = rw + 16384 + 128;
+  for (unsigned i = 1; i < 300; i += 99) {
+    size_t n = write_return(w, i);
+    flush(i & 1 ? w : rx + 128, n);
+    printf("two mappings %d\n", call(rx + 128));
+  }
+  munmap(rw, 65536);
+  rw = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 16384);
+  flush(rw + 128, write_return(rw + 128, 7));
+  printf("a new second mapping %d\n", call(rx + 128));
+
+  char* turns = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (unsigned i = 1; i < 300; i += 99) {
+    mprotect(turns, 4096, PROT_READ | PROT_WRITE);
+    size_t n = write_return(turns, i);
+    mprotect(turns, 4096, PROT_READ | PROT_EXEC);
+    flush(turns, n);
+    printf("by turns %d\n", call(turns));
+  }
+
+  write_return(rw + 4096 - 128, 11);
+  char* replaced = mmap(turns, 4096, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 16384);
+  printf("replaced %d %d\n", replaced == turns, call(turns + 4096 - 128));
+
+  // Hot code that changes: callers that were linked to it must find the new one.
+  int sum = 0;
+  for (unsigned i = 0; i < 2000; i++) {
+    if (i % 100 == 0) flush(one, write_return(one, i));
+    sum += call(one);
+  }
+  printf("hot %d\n", sum);
+  return 0;
+}
