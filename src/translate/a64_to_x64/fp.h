@@ -116,4 +116,43 @@ inline void load_vector(Emitter& e, Insn i, Xmm x, unsigned n) {
     load_scalar(e, true, x, n);
 }
 
+/* -- Conversions to and from integers -------------------------------------------------------------------------------- */
+
+inline constexpr unsigned bias(bool is_double) { return is_double ? 1023 : 127; }
+inline constexpr unsigned fraction_bits(bool is_double) { return is_double ? 52 : 23; }
+
+// dst = Vn's low element, zero-extended.
+inline void load_bits(Emitter& e, bool is_double, Reg dst, unsigned n) {
+  if (Emitter::vhome(n) == Xmm::none)
+    e.mov(is_double ? 64 : 32, dst, Emitter::vslot(n));
+  else if (is_double)
+    e.movq(dst, Emitter::vhome(n));
+  else
+    e.movd(dst, Emitter::vhome(n));
+}
+
+// To the semantics unless |x| (or x, which then is not negative) is below 2^limit. Changes rax and EFLAGS.
+inline void require_below(Emitter& e, bool is_double, unsigned n, unsigned limit, bool magnitude) {
+  unsigned size = is_double ? 64 : 32;
+  load_bits(e, is_double, Reg::rax, n);
+  if (magnitude) e.alu(Alu::add, size, Reg::rax, Reg::rax);
+  e.shift_imm(Shift::shr, size, Reg::rax, static_cast<u8>(fraction_bits(is_double) + magnitude));
+  e.alu_imm(Alu::cmp, 32, Reg::rax, static_cast<i32>(bias(is_double) + limit));
+  e.semantics_if(CC::ae);
+}
+
+// CVTTSD2SI and its kin into rax.
+inline void truncate_to_general(Emitter& e, bool is_double, bool wide, Xmm x) {
+  e.sse(scalar_prefix(is_double), 1, 0x2c, Xmm(Reg::rax), x, wide);
+}
+
+// x = x * 2^exponent, exactly: far from either end of the range. Changes rax and kB.
+inline void scale(Emitter& e, bool is_double, Xmm x, int exponent) {
+  if (exponent == 0) return;
+  u64 biased = static_cast<u64>(static_cast<int>(bias(is_double)) + exponent);
+  e.mov_imm(Reg::rax, biased << fraction_bits(is_double));
+  e.movq(kB, Reg::rax);
+  e.sse3(scalar_prefix(is_double), 1, kMul, x, x, kB);
+}
+
 }  // namespace grus::a64_to_x64::fp

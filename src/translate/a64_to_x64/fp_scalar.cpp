@@ -113,16 +113,6 @@ void conditional_compare(Emitter& e, Insn i, bool signal_nans) {
   e.mov(16, state(offsetof(CpuState, nzcv_image)), Reg::rax);
 }
 
-// To a general register: the low element, zero-extended.
-void load_bits(Emitter& e, bool is_double, Reg dst, unsigned n) {
-  if (Emitter::vhome(n) == Xmm::none)
-    e.mov(is_double ? 64 : 32, dst, Emitter::vslot(n));
-  else if (is_double)
-    e.movq(dst, Emitter::vhome(n));
-  else
-    e.movd(dst, Emitter::vhome(n));
-}
-
 void round(Emitter& e, Insn i, u8 mode) {
   if (!host_arithmetic(e)) return;
   e.clobber_flags();

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT
+// Vector floating point of single and double precision on host SSE arithmetic: three same, by element, pairwise, across lanes, and
+// the Advanced SIMD scalar forms. Half precision, estimates and their steps, and FMULX run their semantics; the latter raise nothing
+// for infinity times zero, which the host calls invalid.
+//
+// See fp.h for why a host result is the guest's. Comparisons need no check: the host's predicates raise invalid as the guest's do.
+#include "translate/a64_to_x64/fp.h"
+
+namespace grus::a64_to_x64::templates {
+
+using namespace fp;
+
+namespace {
+
+void finish(Emitter& e, Insn i, Xmm x) { simd::finish(e, i, x); }
+
+/* -- Arithmetic, lane by lane ------------------------------------------------------------------------------------------- */
+
+void three_same(Emitter& e, Insn i, u8 opcode, Check check, bool absolute = false) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  unsigned n = i.Rn(), m = i.Rm(), d = i.Rd();
+  u8 prefix = packed_prefix(i.sz());
+  Xmm x = kA;
+  if (i.Q()) {
+    x = result_register(e, d, d == n || d == m);
+    e.vop(prefix, 1, opcode, x, e.vuse(n, kA), m);
+  } else {
+    load_vector(e, i, kA, n);
+    load_vector(e, i, kB, m);
+    // Lanes that do not exist divide zero by one.
+    if (opcode == kDiv) e.sse3(0, 1, kOr, kB, kB, e.constant(Constant::OnesAboveLow64));
+    e.sse3(prefix, 1, opcode, kA, kA, kB);
+  }
+  check_vector(e, i.sz(), x, check);
+  if (absolute) e.sse3(0, 1, kAnd, x, x, e.constant(i.sz() ? Constant::Magnitude64 : Constant::Magnitude32));
+  finish(e, i, x);
+}
+
+void one_source(Emitter& e, Insn i, u8 map, u8 prefix, u8 opcode, int immediate = -1) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_vector(e, i, kA, i.Rn());
+  e.sse(prefix, map, opcode, kA, kA);
+  if (immediate >= 0) e.byte(static_cast<u8>(immediate));
+  check_vector(e, i.sz(), kA, Check::Nan);
+  finish(e, i, kA);
+}
+
+// VFMADD231PS and its kin, with the addend in Vd.
+void multiply_add(Emitter& e, Insn i, u8 opcode) {
+  if (!e.host().fma) return e.call_semantics();
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_vector(e, i, kA, i.Rd());
+  Xmm left = vector_operand(e, i, i.Rn(), kB);
+  if (!i.Q())
+    e.sse3(0x66, 2, opcode, kA, left, vector_operand(e, i, i.Rm(), kC), i.sz());
+  else if (Emitter::vhome(i.Rm()) != Xmm::none)
+    e.sse3(0x66, 2, opcode, kA, left, Emitter::vhome(i.Rm()), i.sz());
+  else
+    e.sse3(0x66, 2, opcode, kA, left, Emitter::vslot(i.Rm()), 0, i.sz());
+  check_vector(e, i.sz(), kA, Check::NanAndTiny);
+  finish(e, i, kA);
+}
+
+/* -- By element ---------------------------------------------------------------------------------------------------------- */
+
+// kC = the element everywhere, or in the low half when Q is clear.
+void load_element(Emitter& e, Insn i, bool low_half) {
+  unsigned m = i.M() << 4 | i.Rm4();
+  u8 shuffle = i.sz() ? (i.H() ? 0xee : 0x44) : static_cast<u8>((i.H() << 1 | i.L()) * 0x55);
+  simd::shuffle_words(e, kC, m, shuffle);
+  if (low_half) e.movq(kC, kC);
+}
+
+void multiply_element(Emitter& e, Insn i) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_element(e, i, !i.Q());
+  load_vector(e, i, kA, i.Rn());
+  e.sse3(packed_prefix(i.sz()), 1, kMul, kA, kA, kC);
+  check_vector(e, i.sz(), kA, Check::NanAndTiny);
+  finish(e, i, kA);
+}
+void multiply_add_element(Emitter& e, Insn i, u8 opcode) {
+  if (!e.host().fma) return e.call_semantics();
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_element(e, i, !i.Q());
+  Xmm left = vector_operand(e, i, i.Rn(), kB);
+  load_vector(e, i, kA, i.Rd());
+  e.sse3(0x66, 2, opcode, kA, left, kC, i.sz());
+  check_vector(e, i.sz(), kA, Check::NanAndTiny);
+  finish(e, i, kA);
+}
+void scalar_multiply_element(Emitter& e, Insn i) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_element(e, i, false);
+  load_scalar(e, i.sz(), kA, i.Rn());
+  e.sse3(scalar_prefix(i.sz()), 1, kMul, kA, kA, kC);
+  check_scalar(e, i.sz(), kA, Check::NanAndTiny);
+  e.vcommit(i.Rd(), kA);
+}
+void scalar_multiply_add_element(Emitter& e, Insn i, u8 opcode) {
+  if (!e.host().fma) return e.call_semantics();
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_element(e, i, false);
+  Xmm left = e.vuse(i.Rn(), kB);
+  load_scalar(e, i.sz(), kA, i.Rd());
+  e.sse3(0x66, 2, opcode, kA, left, kC, i.sz());
+  check_scalar(e, i.sz(), kA, Check::NanAndTiny);
+  e.vcommit(i.Rd(), kA);
+}
+
+/* -- Scalar three same --------------------------------------------------------------------------------------------------- */
+
+void absolute_difference(Emitter& e, Insn i) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_scalar(e, i.sz(), kA, i.Rn());
+  e.vop(scalar_prefix(i.sz()), 1, kSub, kA, kA, i.Rm());
+  check_scalar(e, i.sz(), kA, Check::Nan);
+  e.sse3(0, 1, kAnd, kA, kA, e.constant(i.sz() ? Constant::Magnitude64 : Constant::Magnitude32));
+  e.vcommit(i.Rd(), kA);
+}
+
+/* -- Minimum, maximum ---------------------------------------------------------------------------------------------------- */
+
+// kA = the minima or maxima of kA and kB; changes kC. No NaNs: MINPS would raise invalid for quiet ones.
+void combine(Emitter& e, bool is_double, bool is_maximum) {
+  u8 prefix = packed_prefix(is_double), opcode = is_maximum ? kMax : kMin;
+  // Both orders, for when both are zero.
+  e.movaps(kC, kA);
+  e.sse3(prefix, 1, opcode, kA, kA, kB);
+  e.sse3(prefix, 1, opcode, kB, kB, kC);
+  e.sse3(0, 1, is_maximum ? kAnd : kOr, kA, kA, kB);
+}
+// To the semantics when a lane of kA or kB is a NaN. Changes rax, kC and EFLAGS.
+void require_ordered(Emitter& e, bool is_double) {
+  u8 prefix = packed_prefix(is_double);
+  e.sse3(prefix, 1, kCompare, kC, kA, kB);
+  e.byte(kUnordered);
+  e.sse(prefix, 1, kMoveMask, Xmm(Reg::rax), kC);
+  e.test(32, Reg::rax, Reg::rax);
+  e.semantics_if(CC::ne);
+}
+
+void minimum_maximum(Emitter& e, Insn i, bool is_maximum) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_vector(e, i, kA, i.Rn());
+  load_vector(e, i, kB, i.Rm());
+  require_ordered(e, i.sz());
+  combine(e, i.sz(), is_maximum);
+  finish(e, i, kA);
+}
+
+// kA, kB = first and second of each pair of Vm:Vn.
+void load_pairs(Emitter& e, Insn i) {
+  if (i.sz()) {
+    e.vload(kC, i.Rn());
+    e.vop(0x66, 1, 0x14, kA, kC, i.Rm());  // UNPCKLPD
+    e.vop(0x66, 1, 0x15, kB, kC, i.Rm());
+    return;
+  }
+  if (i.Q()) {
+    e.vload(kB, i.Rn());
+    e.vload(kC, i.Rm());
+  } else {
+    load_vector(e, i, kB, i.Rn());
+    e.vop(0x66, 1, 0x14, kB, kB, i.Rm());
+    e.movaps(kC, kB);  // twice: the same values raise the same flags
+  }
+  e.sse3(0, 1, 0xc6, kA, kB, kC);  // SHUFPS
+  e.byte(0x88);
+  e.sse3(0, 1, 0xc6, kB, kB, kC);
+  e.byte(0xdd);
+}
+void pairwise(Emitter& e, Insn i, bool is_maximum) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_pairs(e, i);
+  require_ordered(e, i.sz());
+  combine(e, i.sz(), is_maximum);
+  finish(e, i, kA);
+}
+void scalar_pairwise(Emitter& e, Insn i, bool is_maximum) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_scalar(e, i.sz(), kA, i.Rn());
+  simd::shuffle_words(e, kB, i.Rn(), i.sz() ? 0xee : 0x55);
+  clear_above(e, i.sz(), kB);
+  require_ordered(e, i.sz());
+  combine(e, i.sz(), is_maximum);
+  e.vcommit(i.Rd(), kA);
+}
+void across(Emitter& e, Insn i, bool is_maximum) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  e.vload(kA, i.Rn());
+  simd::shuffle_words(e, kB, kA, 0x4e);
+  require_ordered(e, false);
+  combine(e, false, is_maximum);
+  simd::shuffle_words(e, kB, kA, 0xb1);
+  combine(e, false, is_maximum);
+  clear_above(e, false, kA);
+  e.vcommit(i.Rd(), kA);
+}
+
+/* -- Comparisons --------------------------------------------------------------------------------------------------------- */
+
+enum class Order : u8 { Straight, Swapped };
+
+// Straight: Vn op Vm.
+void compare(Emitter& e, Insn i, u8 predicate, Order order, bool scalar, bool magnitudes = false) {
+  if (!host_arithmetic(e)) return;
+  unsigned left = order == Order::Straight ? i.Rn() : i.Rm(), right = order == Order::Straight ? i.Rm() : i.Rn();
+  Mem magnitude = e.constant(i.sz() ? Constant::Magnitude64 : Constant::Magnitude32);
+  auto operand = [&](Xmm x, unsigned n) {
+    scalar ? load_scalar(e, i.sz(), x, n) : load_vector(e, i, x, n);
+    if (magnitudes) e.sse3(0, 1, kAnd, x, x, magnitude);
+  };
+  operand(kA, left);
+  operand(kB, right);
+  e.sse3(scalar ? scalar_prefix(i.sz()) : packed_prefix(i.sz()), 1, kCompare, kA, kA, kB);
+  e.byte(predicate);
+  scalar ? e.vcommit(i.Rd(), kA) : finish(e, i, kA);
+}
+// Straight: Vn op 0.
+void compare_zero(Emitter& e, Insn i, u8 predicate, Order order, bool scalar) {
+  if (!host_arithmetic(e)) return;
+  Xmm n = order == Order::Straight ? kA : kB;
+  scalar ? load_scalar(e, i.sz(), n, i.Rn()) : load_vector(e, i, n, i.Rn());
+  e.xorps_self(order == Order::Straight ? kB : kA);
+  e.sse3(scalar ? scalar_prefix(i.sz()) : packed_prefix(i.sz()), 1, kCompare, kA, kA, kB);
+  e.byte(predicate);
+  scalar ? e.vcommit(i.Rd(), kA) : finish(e, i, kA);
+}
+
+}  // namespace
+
+void FADD_v(Emitter& e, Insn i) { three_same(e, i, kAdd, Check::Nan); }
+void FSUB_v(Emitter& e, Insn i) { three_same(e, i, kSub, Check::Nan); }
+void FMUL_v(Emitter& e, Insn i) { three_same(e, i, kMul, Check::NanAndTiny); }
+void FDIV_v(Emitter& e, Insn i) { three_same(e, i, kDiv, Check::NanAndTiny); }
+void FABD_v(Emitter& e, Insn i) { three_same(e, i, kSub, Check::Nan, true); }
+void FMLA_v(Emitter& e, Insn i) { multiply_add(e, i, 0xb8); }
+void FMLS_v(Emitter& e, Insn i) { multiply_add(e, i, 0xbc); }
+void FABD_s(Emitter& e, Insn i) { absolute_difference(e, i); }
+
+void FMUL_elem(Emitter& e, Insn i) { multiply_element(e, i); }
+void FMLA_elem(Emitter& e, Insn i) { multiply_add_element(e, i, 0xb8); }
+void FMLS_elem(Emitter& e, Insn i) { multiply_add_element(e, i, 0xbc); }
+void FMUL_s_elem(Emitter& e, Insn i) { scalar_multiply_element(e, i); }
+void FMLA_s_elem(Emitter& e, Insn i) { scalar_multiply_add_element(e, i, 0xb9); }
+void FMLS_s_elem(Emitter& e, Insn i) { scalar_multiply_add_element(e, i, 0xbd); }
+
+void FSQRT_v(Emitter& e, Insn i) { one_source(e, i, 1, packed_prefix(i.sz()), kSqrt); }
+void FABS_v(Emitter& e, Insn i) {
+  e.sse3(0, 1, kAnd, kA, e.vuse(i.Rn(), kA), e.constant(i.sz() ? Constant::Magnitude64 : Constant::Magnitude32));
+  finish(e, i, kA);
+}
+void FNEG_v(Emitter& e, Insn i) {
+  e.sse3(0, 1, kXor, kA, e.vuse(i.Rn(), kA), e.constant(i.sz() ? Constant::Sign64 : Constant::Sign32));
+  finish(e, i, kA);
+}
+
+// The numeric forms differ for NaNs only.
+#define EXTREME(NAME, IS_MAXIMUM)                                                     \
+  void NAME##_v(Emitter& e, Insn i) { minimum_maximum(e, i, IS_MAXIMUM); }            \
+  void NAME##P_v(Emitter& e, Insn i) { pairwise(e, i, IS_MAXIMUM); }                  \
+  void NAME##P_s(Emitter& e, Insn i) { scalar_pairwise(e, i, IS_MAXIMUM); }           \
+  void NAME##V(Emitter& e, Insn i) { across(e, i, IS_MAXIMUM); }
+EXTREME(FMAX, true)
+EXTREME(FMIN, false)
+EXTREME(FMAXNM, true)
+EXTREME(FMINNM, false)
+#undef EXTREME
+
+void FADDP_v(Emitter& e, Insn i) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  u8 prefix = i.sz() ? 0x66 : 0xf2;  // HADDPD, HADDPS
+  if (i.Q()) {
+    e.vload(kA, i.Rn());
+    e.vop(prefix, 1, 0x7c, kA, kA, i.Rm());
+  } else {
+    load_vector(e, i, kA, i.Rn());
+    e.vop(0x66, 1, 0x14, kA, kA, i.Rm());
+    e.sse3(prefix, 1, 0x7c, kA, kA, kA);
+  }
+  check_vector(e, i.sz(), kA, Check::Nan);
+  finish(e, i, kA);
+}
+void FADDP_s(Emitter& e, Insn i) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_scalar(e, i.sz(), kA, i.Rn());
+  simd::shuffle_words(e, kB, i.Rn(), i.sz() ? 0xee : 0x55);
+  e.sse3(scalar_prefix(i.sz()), 1, kAdd, kA, kA, kB);
+  check_scalar(e, i.sz(), kA, Check::Nan);
+  e.vcommit(i.Rd(), kA);
+}
+
+#define COMPARISON(NAME, PREDICATE, ORDER, MAGNITUDES)                                                   \
+  void NAME##_v(Emitter& e, Insn i) { compare(e, i, PREDICATE, Order::ORDER, false, MAGNITUDES); }       \
+  void NAME##_s(Emitter& e, Insn i) { compare(e, i, PREDICATE, Order::ORDER, true, MAGNITUDES); }
+COMPARISON(FCMEQ, kEqual, Straight, false)
+COMPARISON(FCMGE, kLessEqual, Swapped, false)
+COMPARISON(FCMGT, kLess, Swapped, false)
+COMPARISON(FACGE, kLessEqual, Swapped, true)
+COMPARISON(FACGT, kLess, Swapped, true)
+#undef COMPARISON
+#define COMPARISON(NAME, PREDICATE, ORDER)                                                               \
+  void NAME##_zero_v(Emitter& e, Insn i) { compare_zero(e, i, PREDICATE, Order::ORDER, false); }         \
+  void NAME##_zero_s(Emitter& e, Insn i) { compare_zero(e, i, PREDICATE, Order::ORDER, true); }
+COMPARISON(FCMEQ, kEqual, Straight)
+COMPARISON(FCMGE, kLessEqual, Swapped)
+COMPARISON(FCMGT, kLess, Swapped)
+COMPARISON(FCMLE, kLessEqual, Straight)
+COMPARISON(FCMLT, kLess, Straight)
+#undef COMPARISON
+
+}  // namespace grus::a64_to_x64::templates
