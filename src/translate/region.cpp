@@ -118,9 +118,11 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
     else
       decode_run(queue_[i]);
   }
-  // A called place of this region is entered from elsewhere, like a branch's target.
+  // Whatever is branched to is entered with NZCV in its home: a target that waited in the queue when the region was full may
+  // have been decoded by falling into it. A called place of this region is entered from elsewhere, likewise.
   for (unsigned i = 0; i < count_; i++) {
-    if (row(insns_[i].op).flow() != Flow::Call) continue;
+    Flow flow = row(insns_[i].op).flow();
+    if (flow != Flow::Call && flow != Flow::Branch && flow != Flow::Cond) continue;
     int target = index_of(direct_target(insns_[i].word, window_->guest_begin + u64{4} * insns_[i].guest_word));
     if (target >= 0) insns_[target].leader = true;
   }
