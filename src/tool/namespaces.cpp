@@ -192,7 +192,7 @@ class RootBuilder {
   }
 
   static int make(int parent, const std::string& name, bool directory) {
-    if (directory) return mkdirat(parent, name.c_str(), 0755);
+    if (directory) return mkdirat(parent, name.c_str(), 0755) && errno != EEXIST ? -1 : 0;  // another grus was faster
     int fd = openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     if (fd >= 0) close(fd);
     return fd < 0 ? -1 : 0;
