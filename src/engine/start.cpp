@@ -28,6 +28,7 @@
 #include "linux/exec.h"
 #include "linux/identity.h"
 #include "linux/loader/load.h"
+#include "linux/proc/files.h"
 #include "linux/seccomp_filter.h"
 #include "linux/strace.h"
 #include "linux/vdso/vdso.h"
@@ -460,7 +461,8 @@ void load(HostStart& host, Program& p, Task& task) {
   mm.vdso = s.vdso;
   path_of_fd(p.fd, mm.exe_path, sizeof mm.exe_path);
   set_comm(p.execfn, mm.exe_path);
-  brk_init(mm, tell_kernel(mm, program.plan, mapped.bias, sp));
+  linux::kernel_knows_layout = tell_kernel(mm, program.plan, mapped.bias, sp);
+  brk_init(mm, linux::kernel_knows_layout);
   if (program.plan.executable_stack) {
     u64 page = page_down(sp);
     host_syscall(__NR_mprotect, page, page_up(host.auxv_end) - page,

@@ -172,7 +172,8 @@ i64 after_open(Task& task, i64 fd, int dirfd, const char* guest_path, u64 flags,
     return replace_fd(fd, own, flags);
   }
   // Files of procfs are empty regular files on a device without major number.
-  if ((st.st_mode & 07777) == 0444 && !st.st_size && (st.st_dev >> 8 & 0xfff) == 0 &&
+  u32 mode = st.st_mode & 07777;
+  if ((mode == 0444 || (mode == 0400 && !kernel_knows_layout)) && !st.st_size && (st.st_dev >> 8 & 0xfff) == 0 &&
       (st.st_mode & 0170000) == 0100000 && !(flags & O_PATH) && is_procfs(static_cast<int>(fd))) {
     i64 rewritten = rewrite_proc_file(task, static_cast<int>(fd), st);
     if (rewritten != -ENOENT) return replace_fd(fd, rewritten, flags);

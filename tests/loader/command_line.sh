@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# command_line.sh ENGINE STATIC-PROGRAM DYNAMIC-PROGRAM: the engine's options, and its message and exit status for
+# command_line.sh ENGINE STATIC-PROGRAM DYNAMIC-PROGRAM DENY_PRCTL: the engine's options, and its message and exit status for
 # everything that cannot be run.
-engine=$1 static=$2 dynamic=$3
+engine=$1 static=$2 dynamic=$3 deny_prctl=$4
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -40,6 +40,12 @@ expect 1 "grus: unknown option --frobnicate (--help lists them)" "$engine" --fro
 
 # A hand-over is only believed from an engine that executed itself.
 expect 0 "<./prog> GRUS_HANDOVER=1;4;5;0;0;0;0;x execfn ./prog" env "GRUS_HANDOVER=1;4;5;0;0;0;0;x" "$engine" ./prog
+
+# What /proc says; also where the kernel does not let us tell it.
+about="<./prog><a b> T_PROC=1 execfn ./prog
+./prog|a b| environ 1 auxv 1 heap 1 stack 1 vdso 1"
+expect 0 "$about" env T_PROC=1 "$engine" ./prog "a b"
+expect 0 "$about" env T_PROC=1 "$deny_prctl" "$engine" ./prog "a b"
 
 # Scripts and programs of the host.
 printf '#!./prog opt\n' > script

@@ -9,6 +9,7 @@
 #include <linux/stat.h>
 
 #include "base/address_map.h"
+#include "base/guest_memory.h"
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -16,6 +17,9 @@
 #include "linux/loader/load.h"
 
 namespace grus::linux {
+
+bool kernel_knows_layout;
+
 namespace {
 
 // The newest rewritten files: which inode stands for which file.
@@ -62,6 +66,10 @@ struct Text {
     size += n;
   }
   void append(const char* s) { append(s, __builtin_strlen(s)); }
+  void append_guest(u64 from, size_t n) {
+    if (!reserve(n) || copy_from_guest(data + size, GuestAddr(from), n)) return;
+    size += n;
+  }
   bool read_all(int fd) {
     for (;;) {
       if (!reserve(64 * 1024)) return false;
@@ -261,15 +269,29 @@ i64 rewrite_proc_file(Task& task, int fd, const struct stat& st) {
   if (!path.read(fd)) return -ENOENT;
   bool maps = same(path.name, "maps") || same(path.name, "smaps");
   bool cpuinfo = same(path.name, "cpuinfo") && !path.pid;
-  if (!maps && !cpuinfo) return -ENOENT;
   bool own = path.pid == task.pid;
-  if (maps && !own && !runs_engine(path)) return -ENOENT;
   Text in, out;
-  if (!in.read_all(fd)) return -ENOENT;
-  if (maps)
-    rewrite_maps(in, out, own ? task.mm : nullptr);
-  else
-    write_cpuinfo(in, out);
+  if (maps || cpuinfo) {
+    if (maps && !own && !runs_engine(path)) return -ENOENT;
+    if (!in.read_all(fd)) return -ENOENT;
+    if (maps)
+      rewrite_maps(in, out, own ? task.mm : nullptr);
+    else
+      write_cpuinfo(in, out);
+  } else if (own && !kernel_knows_layout) {
+    u64 begin, end;
+    if (same(path.name, "cmdline"))
+      begin = task.mm->arg_start, end = task.mm->arg_end;
+    else if (same(path.name, "environ"))
+      begin = task.mm->env_start, end = task.mm->env_end;
+    else if (same(path.name, "auxv"))
+      begin = task.mm->auxv_addr, end = begin + task.mm->auxv_size;
+    else
+      return -ENOENT;
+    out.append_guest(begin, end - begin);
+  } else {
+    return -ENOENT;
+  }
   return make_file(out, path.name, st);
 }
 

@@ -14,6 +14,10 @@ struct statx;
 
 namespace grus::linux {
 
+// Set at start when the kernel took what prctl PR_SET_MM_MAP told it. Else (a kernel without CONFIG_CHECKPOINT_RESTORE, a
+// seccomp filter) the process's own cmdline, environ and auxv are rewritten too; other processes see the engine's.
+extern bool kernel_knows_layout;
+
 // `fd` is an open file of procfs: a new descriptor with the guest's text, -ENOENT when the kernel's is right.
 i64 rewrite_proc_file(Task& task, int fd, const struct stat& st);
 
