@@ -21,7 +21,6 @@
 namespace grus::linux {
 namespace {
 
-constexpr u64 kNoFd = ~u64{0};
 // arch/arm64/include/uapi/asm/mman.h; the first two are not offered.
 constexpr u64 kProtMask = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM;
 // MAP_32BIT and MAP_ABOVE4G exist on x86 only.
