@@ -155,4 +155,32 @@ inline void scale(Emitter& e, bool is_double, Xmm x, int exponent) {
   e.sse3(scalar_prefix(is_double), 1, kMul, x, x, kB);
 }
 
+// kB = kA rounded to an integral value, ties away from zero; |kA| is below 2^62. ROUNDSD's `quiet` (8) or 0 says whether that
+// raises inexact. Changes kC; kA keeps its sign bit only.
+//
+// What truncation cut off is exact, and so is its double, which truncates to the 1 to add or to a zero. Zeros' signs depend on
+// the rounding mode on the way; the result's sign is the operand's.
+inline void round_away(Emitter& e, bool is_double, bool packed, u8 quiet) {
+  u8 prefix = packed ? packed_prefix(is_double) : scalar_prefix(is_double);
+  u8 opcode = static_cast<u8>((packed ? 0x08 : 0x0a) + is_double);
+  auto truncate = [&](Xmm dst, Xmm src, u8 mode) {
+    packed ? e.sse(0x66, 3, opcode, dst, src) : e.sse3(0x66, 3, opcode, dst, dst, src);
+    e.byte(mode);
+  };
+  truncate(kB, kA, 3 | quiet);
+  e.sse3(prefix, 1, kSub, kC, kA, kB);
+  e.sse3(prefix, 1, kAdd, kC, kC, kC);
+  truncate(kC, kC, 3 | 8);
+  e.sse3(prefix, 1, kAdd, kB, kB, kC);
+  Constant magnitude = is_double ? Constant::Magnitude64 : Constant::Magnitude32;
+  Constant sign = is_double ? Constant::Sign64 : Constant::Sign32;
+  if (!packed) {
+    magnitude = is_double ? Constant::MagnitudeLow64 : Constant::MagnitudeLow32;
+    sign = is_double ? Constant::SignLow64 : Constant::SignLow32;
+  }
+  e.sse3(0, 1, kAnd, kA, kA, e.constant(sign));
+  e.sse3(0, 1, kAnd, kB, kB, e.constant(magnitude));
+  e.sse3(0, 1, kOr, kB, kB, kA);
+}
+
 }  // namespace grus::a64_to_x64::fp

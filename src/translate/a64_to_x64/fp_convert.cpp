@@ -69,6 +69,17 @@ void from_unsigned(Emitter& e, Insn i, unsigned fbits) {
   e.vcommit(i.Rd(), x);
 }
 
+void to_away(Emitter& e, Insn i, bool is_unsigned) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  require_below(e, i.sz(), i.Rn(), i.sf() ? 62 : is_unsigned ? 31 : 30, !is_unsigned);
+  load_scalar(e, i.sz(), kA, i.Rn());
+  round_away(e, i.sz(), false, 0);
+  truncate_to_general(e, i.sz(), true, kB);
+  if (!i.sf()) e.mov(32, Reg::rax, Reg::rax);
+  e.commit(i.Rd(), Reg::rax);
+}
+
 // The product with 2^fbits is exact except for overflow and for what is tiny, and both are kept out.
 void to_fixed(Emitter& e, Insn i, bool is_unsigned) {
   if (!host_arithmetic(e)) return;
@@ -138,6 +149,8 @@ void FCVTMS_r(Emitter& e, Insn i) { to_rounded(e, i, 1, false); }
 void FCVTMU_r(Emitter& e, Insn i) { to_rounded(e, i, 1, true); }
 void FCVTPS_r(Emitter& e, Insn i) { to_rounded(e, i, 2, false); }
 void FCVTPU_r(Emitter& e, Insn i) { to_rounded(e, i, 2, true); }
+void FCVTAS_r(Emitter& e, Insn i) { to_away(e, i, false); }
+void FCVTAU_r(Emitter& e, Insn i) { to_away(e, i, true); }
 void FCVTZS_fix(Emitter& e, Insn i) { to_fixed(e, i, false); }
 void FCVTZU_fix(Emitter& e, Insn i) { to_fixed(e, i, true); }
 void SCVTF_r(Emitter& e, Insn i) { from_signed(e, i, 0); }

@@ -166,6 +166,14 @@ void FRINTN_s(Emitter& e, Insn i) { round(e, i, kQuiet | 0); }
 void FRINTM_s(Emitter& e, Insn i) { round(e, i, kQuiet | 1); }
 void FRINTP_s(Emitter& e, Insn i) { round(e, i, kQuiet | 2); }
 void FRINTZ_s(Emitter& e, Insn i) { round(e, i, kQuiet | 3); }
+void FRINTA_s(Emitter& e, Insn i) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  require_below(e, i.sz(), i.Rn(), 62, true);
+  load_scalar(e, i.sz(), kA, i.Rn());
+  round_away(e, i.sz(), false, kQuiet);
+  e.vcommit(i.Rd(), kB);
+}
 void FRINTI_s(Emitter& e, Insn i) { round(e, i, kQuiet | kByMxcsr); }
 void FRINTX_s(Emitter& e, Insn i) { round(e, i, kByMxcsr); }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Vector conversions and roundings of single and double precision, and the scalar ones within vector registers. Half precision
-// sources of FCVTL use F16C; ties away, FCVTXN, narrowing to half and most fixed-point forms run their semantics.
+// sources of FCVTL use F16C; integers from ties away, FCVTXN, narrowing to half and most fixed-point forms run their semantics.
 //
 // Elements and their integers are equally wide here: whatever is out of range has no fraction (or is negative where the result is
 // unsigned, which is looked at first), so rounding it raises no inexact that the guest would not see.
@@ -28,6 +28,19 @@ void round_integral(Emitter& e, Insn i, u8 mode) {
   round_lanes(e, i.sz(), kA, mode);
   check_vector(e, i.sz(), kA, Check::Nan);
   finish(e, i, kA);
+}
+
+// kA = Vn; to the semantics unless every lane is below 2^62 in magnitude. Changes rax, kB, kC and EFLAGS.
+void require_below_away(Emitter& e, Insn i) {
+  load_vector(e, i, kA, i.Rn());
+  e.sse3(0, 1, kAnd, kB, kA, e.constant(i.sz() ? Constant::Magnitude64 : Constant::Magnitude32));
+  e.mov_imm(Reg::rax, u64{bias(i.sz()) + 62} << fraction_bits(i.sz()));
+  e.movq(kC, Reg::rax);
+  simd::shuffle_words(e, kC, kC, i.sz() ? 0x44 : 0);
+  e.sse3(0x66, i.sz() ? 2 : 1, i.sz() ? 0x37 : 0x66, kB, kB, kC);  // PCMPGTQ, PCMPGTD
+  e.sse(0, 1, kMoveMask, Xmm(Reg::rax), kB);
+  e.test(32, Reg::rax, Reg::rax);
+  e.semantics_if(CC::ne);
 }
 
 /* -- To integers --------------------------------------------------------------------------------------------------------- */
@@ -192,6 +205,13 @@ void FRINTN_v(Emitter& e, Insn i) { round_integral(e, i, kQuiet | 0); }
 void FRINTM_v(Emitter& e, Insn i) { round_integral(e, i, kQuiet | 1); }
 void FRINTP_v(Emitter& e, Insn i) { round_integral(e, i, kQuiet | 2); }
 void FRINTZ_v(Emitter& e, Insn i) { round_integral(e, i, kQuiet | kTruncate); }
+void FRINTA_v(Emitter& e, Insn i) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  require_below_away(e, i);
+  round_away(e, i.sz(), true, kQuiet);
+  finish(e, i, kB);
+}
 void FRINTI_v(Emitter& e, Insn i) { round_integral(e, i, kQuiet | kByMxcsr); }
 void FRINTX_v(Emitter& e, Insn i) { round_integral(e, i, kByMxcsr); }
 
