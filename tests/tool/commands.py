@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests of the program `grus`: what a user types, and what must come back.
+
+Guarantees: exit codes are those of the documentation, a guest's status passes through, what an uninstall leaves is what was
+there before the install. Deliberately no network and no package: roots here hold a static program or two.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+OPTIONS = None
+PROGRAM = r"""
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+int main(int argc, char** argv) {
+  const char* what = argc > 1 ? argv[1] : "";
+  if (!strcmp(what, "exit")) return atoi(argv[2]);
+  if (!strcmp(what, "kill")) { raise(atoi(argv[2])); return 99; }
+  if (!strcmp(what, "argv")) { for (int i = 0; i < argc; i++) printf("%s|", argv[i]); puts(""); return 0; }
+  if (!strcmp(what, "env")) { puts(getenv(argv[2]) ? getenv(argv[2]) : "(unset)"); return 0; }
+  if (!strcmp(what, "where")) { char b[4096]; puts(getcwd(b, sizeof b)); return 0; }
+  if (!strcmp(what, "ids")) { printf("%d %d\n", getuid(), getgid()); return 0; }
+  if (!strcmp(what, "machine")) { struct utsname n; uname(&n); puts(n.machine); return 0; }
+  if (!strcmp(what, "read")) { char b[256]; FILE* f = fopen(argv[2], "r"); if (!f) { puts(strerror(errno)); return 1; } puts(fgets(b, 256, f)); return 0; }
+  if (!strcmp(what, "write")) { FILE* f = fopen(argv[2], "w"); if (!f) { puts(strerror(errno)); return 1; } fputs("written", f); return fclose(f); }
+  if (!strcmp(what, "again")) { execl("/proc/self/exe", "renamed", "argv", "x", (char*)0); return errno; }
+  return 5;
+}
+"""
+
+
+def grus(*arguments, env=None, cwd=None, user=None, timeout=60):
+    environment = dict(os.environ, GRUS_ENGINE=OPTIONS.engine, **(env or {}))
+    return subprocess.run([OPTIONS.grus, *arguments], capture_output=True, text=True, env=environment, cwd=cwd,
+                          stdin=subprocess.DEVNULL, timeout=timeout,
+                          **({"user": user, "group": user, "extra_groups": []} if user is not None else {}))
+
+
+class CommandLine(unittest.TestCase):
+    def test_usage_errors_are_2(self):
+        for arguments in ([], ["nonsense"], ["run"], ["root"], ["root", "create"], ["shell"], ["doctor", "--no-such"]):
+            self.assertEqual(grus(*arguments).returncode, 2, arguments)
+
+    def test_help_and_version_are_0(self):
+        for arguments in (["--help"], ["--version"], ["run", "--help"], ["version"]):
+            self.assertEqual(grus(*arguments).returncode, 0, arguments)
+
+    def test_native_and_unknown_platforms_are_refused(self):
+        self.assertEqual(grus("install", "amd64").returncode, 2)
+        self.assertIn("runs linux/amd64 itself", grus("install", "linux/amd64").stderr)
+        self.assertEqual(grus("install", "vax").returncode, 2)
+
+    def test_a_missing_engine_is_named(self):
+        result = grus("run", "--engine", "/no/such/engine", "--", "true")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("/no/such/engine", result.stderr)
+
+
+class Roots(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.base = pathlib.Path(tempfile.mkdtemp(prefix="grus-tool-"))
+        os.chmod(cls.base, 0o755)
+        (cls.base / "p.c").write_text(PROGRAM)
+        cls.root = cls.base / "root"
+        for directory in ("bin", "proc", "sys", "dev", "tmp", "usr/bin", "etc", "root"):
+            (cls.root / directory).mkdir(parents=True)
+        subprocess.run([OPTIONS.cc, "-O1", "-static", "-o", cls.root / "bin/p", cls.base / "p.c"], check=True)
+        (cls.root / "etc/text").write_text("of the root\n")
+        (cls.root / "bin/data").write_text("not a program")
+        cls.work = cls.base / "work"
+        cls.work.mkdir()
+        os.chmod(cls.work, 0o777)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.base)
+
+    def run_in(self, *command, options=(), **keywords):
+        keywords.setdefault("cwd", self.work)
+        return grus("run", "--root", str(self.root), *options, "--", *command, **keywords)
+
+    def test_the_status_passes_through(self):
+        for status in (0, 1, 2, 77, 255):
+            self.assertEqual(self.run_in("p", "exit", str(status)).returncode, status)
+
+    def test_a_signal_passes_through(self):
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV):
+            self.assertEqual(self.run_in("p", "kill", str(int(number))).returncode, -number)
+
+    def test_missing_programs_are_127_and_others_126(self):
+        self.assertEqual(self.run_in("no-such-program").returncode, 127)
+        self.assertEqual(self.run_in("data").returncode, 126)
+
+    def test_arguments_arrive(self):
+        self.assertEqual(self.run_in("p", "argv", "", "a b", "--x").stdout, "p|argv||a b|--x|\n")
+
+    def test_the_machine(self):
+        self.assertEqual(self.run_in("p", "machine").stdout, "aarch64\n")
+
+    def test_self_execution_without_registration(self):
+        self.assertEqual(self.run_in("p", "again").stdout, "renamed|argv|x|\n")
+
+    def test_the_current_directory_is_bound_in(self):
+        self.assertEqual(self.run_in("p", "where").stdout, f"{self.work}\n")
+        (self.work / "input").write_text("of the host\n")
+        self.assertEqual(self.run_in("p", "read", "input").stdout, "of the host\n\n")
+        self.assertEqual(self.run_in("p", "write", "output").returncode, 0)
+        self.assertEqual((self.work / "output").read_text(), "written")
+
+    def test_the_host_is_not_seen(self):
+        self.assertEqual(self.run_in("p", "read", "/etc/text").stdout, "of the root\n\n")
+        self.assertEqual(self.run_in("p", "read", "/etc/passwd").returncode, 1)
+
+    def test_binds_and_working_directory(self):
+        (self.work / "bound").mkdir(exist_ok=True)
+        (self.work / "bound/f").write_text("bound\n")
+        result = self.run_in("p", "read", "f", options=["--bind", f"{self.work}/bound:/new/place", "--workdir", "/new/place"])
+        self.assertEqual(result.stdout, "bound\n\n")
+        self.assertNotEqual(self.run_in("p", "exit", "0", options=["--bind", "/no/such/source"]).returncode, 0)
+
+    def test_environment(self):
+        self.assertEqual(self.run_in("p", "env", "A", options=["--env", "A=b c"]).stdout, "b c\n")
+        self.assertEqual(self.run_in("p", "env", "A", env={"A": "host"}).stdout, "host\n")
+        self.assertEqual(self.run_in("p", "env", "A", env={"A": "host"}, options=["--clean-env"]).stdout, "(unset)\n")
+        self.assertEqual(self.run_in("p", "exit", "0", options=["--env", "broken"]).returncode, 2)
+        self.assertNotIn("cargo", self.run_in("p", "env", "PATH", env={"PATH": "/x/cargo/bin"}).stdout)
+
+    def test_missing_roots_are_named(self):
+        result = grus("run", "--root", "no-such-root", "--", "p")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("no-such-root", result.stderr)
+
+    def test_without_a_root_in_place(self):
+        program = str(self.root / "bin/p")
+        self.assertEqual(grus("run", "--", program, "argv", "x").stdout, f"{program}|argv|x|\n")
+        self.assertEqual(grus("run", "--", "./bin/p", "exit", "9", cwd=self.root).returncode, 9)
+
+    @unittest.skipUnless(os.geteuid() == 0, "changes the user")
+    def test_an_unprivileged_user(self):
+        nobody, home = 65534, self.base / "home"
+        home.mkdir(exist_ok=True)
+        os.chown(home, nobody, nobody)
+        programs = self.base / "programs"
+        programs.mkdir(exist_ok=True)
+        shutil.copy(OPTIONS.engine, programs / "grus-aarch64")
+        shutil.copy(OPTIONS.grus, programs / "grus")
+        environment = {"HOME": str(home), "GRUS_ENGINE": str(programs / "grus-aarch64"), "USER": "nobody"}
+        def as_nobody(*arguments):
+            return subprocess.run([programs / "grus", *arguments], capture_output=True, text=True, cwd=self.work,
+                                  env=dict(os.environ, **environment), user=nobody, group=nobody, extra_groups=[],
+                                  stdin=subprocess.DEVNULL, timeout=60)
+        def run(*command, options=()):
+            return as_nobody("run", "--root", str(self.root), *options, "--", *command)
+        # The root's directories belong to another user: the mount points come from a tmpfs, the root stays as it was.
+        before = sorted(str(p) for p in self.root.rglob("*"))
+        self.assertEqual(run("p", "ids").stdout, f"{nobody} {nobody}\n")
+        self.assertEqual(run("p", "ids", options=["--as-root"]).stdout, "0 0\n")
+        self.assertEqual(run("p", "where", options=["--bind", f"{self.work}:/quite/new", "-w", "/quite/new"]).stdout, "/quite/new\n")
+        self.assertEqual(run("p", "write", str(home / "f")).stdout, "")
+        self.assertEqual(run("p", "write", "/etc/text").stdout, "Permission denied\n")
+        self.assertEqual(sorted(str(p) for p in self.root.rglob("*")), before)
+        self.assertEqual(as_nobody("install", "arm64").returncode, 3)
+        self.assertEqual(as_nobody("doctor").returncode, 0)
+
+    def test_listing_and_removing(self):
+        cache = self.base / "cache"
+        (cache / "grus/roots/one/etc").mkdir(parents=True)
+        (cache / "grus/roots/one/etc/os-release").write_text('PRETTY_NAME="Some Linux"\n')
+        (cache / "grus/roots/.two.partial").mkdir()
+        environment = {"XDG_CACHE_HOME": str(cache)}
+        roots = json.loads(grus("root", "list", "--json", env=environment).stdout)
+        self.assertEqual([(r["name"], r["release"]) for r in roots], [("one", "Some Linux")])
+        self.assertEqual(grus("root", "create", "one", env=environment).returncode, 2)
+        self.assertEqual(grus("root", "create", "../x", env=environment).returncode, 2)
+        self.assertEqual(grus("root", "remove", "../roots/one", env=environment).returncode, 2)
+        self.assertEqual(grus("root", "remove", "one", env=environment).returncode, 0)
+        self.assertEqual(grus("root", "remove", "one", env=environment).returncode, 2)
+        self.assertEqual(json.loads(grus("root", "list", "--json", env=environment).stdout), [])
+
+
+class DoctorOfAnEngine(unittest.TestCase):
+    def checks(self, engine):
+        begin = time.monotonic()
+        result = grus("doctor", "--json", "--engine", engine)
+        self.assertLess(time.monotonic() - begin, 10)
+        report = json.loads(result.stdout)
+        self.assertEqual(list(report)[:1] + ["supported" in report, "emulators" in report], ["trusted", True, True])
+        return result.returncode, report, {c["name"]: c["result"] for c in report["checks"]}
+
+    def test_grus_is_trusted(self):
+        code, report, checks = self.checks(OPTIONS.engine)
+        self.assertEqual((code, report["trusted"]), (0, True))
+        self.assertEqual(checks["self-execution in other spellings"], "ok")
+        self.assertEqual(checks["a missing program is an error"], "ok")
+
+    def test_qemu_is_not(self):
+        if not OPTIONS.qemu:
+            self.skipTest("no QEMU")
+        code, report, checks = self.checks(OPTIONS.qemu)
+        self.assertEqual((code, report["trusted"]), (1, False))
+        self.assertEqual(checks["AArch64 probe"], "ok")
+        self.assertEqual(checks["a missing program is an error"], "problem")
+
+    def test_an_emulator_with_wrong_instructions_is_not(self):
+        # Stands for QEMU 8.2: a program that prints what the probe would print there.
+        with tempfile.TemporaryDirectory() as directory:
+            fake = pathlib.Path(directory) / "fake"
+            fake.write_text("#!/bin/sh\necho 'isa.compare_with_zero=bad word 1 is 0x5a5a'\n"
+                            "echo 'isa.shift_then_extend=bad word 0 is 0x3f'\necho probe=ok\n")
+            fake.chmod(0o755)
+            code, _, checks = self.checks(str(fake))
+        self.assertEqual(code, 1)
+        self.assertEqual(checks["vector compare with zero"], "problem")
+        self.assertEqual(checks["shift, then sign extension"], "problem")
+
+    def test_a_broken_emulator_is_not(self):
+        code, _, checks = self.checks(shutil.which("false"))
+        self.assertEqual(code, 1)
+        self.assertEqual(checks["AArch64 probe"], "problem")
+
+    def test_an_emulator_that_hangs_is_not(self):
+        with tempfile.TemporaryDirectory() as directory:
+            fake = pathlib.Path(directory) / "fake"
+            fake.write_text("#!/bin/sh\nsleep 100\n")
+            fake.chmod(0o755)
+            code, _, checks = self.checks(str(fake))
+        self.assertEqual((code, checks["AArch64 probe"]), (1, "problem"))
+
+
+# Runs in a user namespace with a private binfmt_misc; prints one JSON line per step.
+REGISTRATION = r"""
+import json, os, pathlib, subprocess, sys
+grus, engine, probe = sys.argv[1:4]
+misc = pathlib.Path("/proc/sys/fs/binfmt_misc")
+os.environ["GRUS_ENGINE"] = engine
+def state():
+    return {p.name: p.read_text() for p in misc.iterdir() if p.name not in ("register", "status")}
+def step(name, *command):
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    print(json.dumps([name, done.returncode, done.stdout, done.stderr, state()]))
+# Another's handler that takes AArch64, one that takes something else.
+magic = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+(misc / "register").write_text(":qemu-aarch64:M::" + magic + "::/bin/false:F")
+(misc / "register").write_text(":other:E::other::/bin/true:")
+step("before", "true")
+step("broken", grus, "install", "arm64", "--engine", "/bin/false")
+step("install", grus, "install", "linux/arm64")
+step("again", grus, "install", "aarch64-linux")
+step("status", grus, "status", "--json")
+step("run", probe, "argv", "x")
+step("doctor", grus, "doctor")
+step("uninstall", grus, "uninstall", "arm64")
+step("nothing", grus, "uninstall", "all")
+"""
+
+
+class Registration(unittest.TestCase):
+    @unittest.skipUnless(os.geteuid() == 0, "needs root for a mount namespace")
+    def test_install_and_uninstall(self):
+        with tempfile.TemporaryDirectory() as directory:
+            source, program = pathlib.Path(directory) / "p.c", pathlib.Path(directory) / "p"
+            source.write_text(PROGRAM)
+            subprocess.run([OPTIONS.cc, "-O1", "-static", "-o", program, source], check=True)
+            namespace = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c",
+                         "mount -t tmpfs run /run && mount -t binfmt_misc b /proc/sys/fs/binfmt_misc || exit 99; exec \"$@\"", "sh"]
+            done = subprocess.run(namespace + [sys.executable, "-c", REGISTRATION, OPTIONS.grus, OPTIONS.engine, str(program)],
+                                  capture_output=True, text=True, timeout=120)
+            if done.returncode == 99:
+                self.skipTest("no private binfmt_misc: needs Linux 6.7")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        steps = {name: rest for name, *rest in map(json.loads, done.stdout.splitlines())}
+        before = steps["before"][3]
+        self.assertEqual(sorted(before), ["other", "qemu-aarch64"])
+        code, _, errors, state = steps["broken"]
+        self.assertEqual((code, state), (5, before), errors)
+        for name in ("install", "again"):
+            code, output, errors, state = steps[name]
+            self.assertEqual(code, 0, errors)
+            self.assertRegex(output, r"^installing: arm64 OK \(probe: \d+ ms\)\n$")
+            self.assertTrue(state["qemu-aarch64"].startswith("disabled"))
+            self.assertIn(f"interpreter {OPTIONS.engine}\n", state["grus-aarch64"])
+            self.assertIn("flags: POCF", state["grus-aarch64"])
+            self.assertEqual(state["other"], before["other"])
+        report = json.loads(steps["status"][1])
+        self.assertEqual(list(report)[:2], ["supported", "emulators"])
+        self.assertIn("linux/arm64", report["supported"])
+        self.assertEqual(steps["run"][:2], [0, f"{steps['run'][1].split('|')[0]}|argv|x|\n"])
+        self.assertEqual(steps["doctor"][0], 0, steps["doctor"][1])
+        self.assertIn("survives a chroot", steps["doctor"][1])
+        self.assertEqual((steps["uninstall"][0], steps["uninstall"][3]), (0, before))
+        self.assertEqual((steps["nothing"][0], steps["nothing"][3]), (0, before))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    for name in ("grus", "engine", "cc", "qemu"):
+        parser.add_argument(f"--{name}", default="")
+    OPTIONS, rest = parser.parse_known_args()
+    OPTIONS.grus, OPTIONS.engine = os.path.abspath(OPTIONS.grus), os.path.abspath(OPTIONS.engine)
+    unittest.main(argv=[sys.argv[0], *rest])
