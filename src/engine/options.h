@@ -11,6 +11,7 @@ struct EngineOptions {
   u32 lockstep = 0;  // --lockstep[=N], GRUS_LOCKSTEP: run/lockstep.h with regions of at most N instructions
   bool strace = false;     // --strace, GRUS_STRACE
   bool stats = false;      // --stats, GRUS_STATS
+  bool perf_map = false;         // --perf-map, GRUS_PERF_MAP
   bool interpret = false;  // --interpret, GRUS_INTERPRET: semantics only
   bool secure = false;     // AT_SECURE: all of the above were ignored
 };

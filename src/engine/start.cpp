@@ -32,6 +32,7 @@
 #include "linux/seccomp_filter.h"
 #include "linux/strace.h"
 #include "linux/vdso/vdso.h"
+#include "run/dump.h"
 #include "run/execute.h"
 #include "run/lockstep.h"
 
@@ -76,6 +77,7 @@ constexpr char kUsage[] =
     "  --strace       print its system calls (GRUS_STRACE)\n"
     "  --stats        print counters at its end (GRUS_STATS)\n"
     "  --dump=WHAT[:BEGIN-END]  print translations: decode,host (GRUS_DUMP)\n"
+    "  --perf-map     write /tmp/perf-PID.map (GRUS_PERF_MAP)\n"
     "  --interpret    no translation (GRUS_INTERPRET)\n"
     "  --lockstep[=N] translation and interpretation, compared every N instructions at most (GRUS_LOCKSTEP)\n"
     "  --version\n";
@@ -216,6 +218,7 @@ void read_environment(const HostStart& host) {
   if (g_options.secure) return;
   g_options.strace |= environment_flag(host, "GRUS_STRACE");
   g_options.stats |= environment_flag(host, "GRUS_STATS");
+  g_options.perf_map |= environment_flag(host, "GRUS_PERF_MAP");
   g_options.interpret |= environment_flag(host, "GRUS_INTERPRET");
   const char* lockstep = environment(host, "GRUS_LOCKSTEP");
   if (!g_options.lockstep && lockstep && *lockstep && !equal(lockstep, "0"))
@@ -270,6 +273,8 @@ void parse_command_line(HostStart& host, Program& p) {
       g_options.strace = true;
     } else if (equal(a, "--stats")) {
       g_options.stats = true;
+    } else if (equal(a, "--perf-map")) {
+      g_options.perf_map = true;
     } else if (equal(a, "--interpret")) {
       g_options.interpret = true;
     } else if (equal(a, "--lockstep")) {
@@ -567,6 +572,9 @@ void start_main(void* argument) {
   if (g_options.strace) linux::strace_enabled = true;
   if (g_options.interpret) run::set_interpret(true);
   if (g_options.lockstep) run::set_lockstep(g_options.lockstep);
+  if (g_options.dump && !run::set_dump(g_options.dump))
+    fatal(1, "%s is nothing to dump: decode,host[:BEGIN-END] is", g_options.dump);
+  if (g_options.perf_map) run::set_perf_map();
   if (g_options.stats) run::time_translation();
   if (!x64::detect_features(&x64::g_features))
     fatal(1, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B, LAHF): nothing can run here");

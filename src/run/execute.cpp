@@ -10,6 +10,7 @@
 #include "host/x86_64/features.h"
 #include "insn.h"
 #include "run/code_map.h"
+#include "run/dump.h"
 #include "run/lockstep.h"
 #include "run/offsets.h"
 #include "translate/region.h"
@@ -143,6 +144,7 @@ u64 entry_for(ThreadState& t) {
       case a64_to_x64::BuildResult::Ok:
         g_statistics.regions++;
         if (g_timed) g_statistics.translate_ns += host_counter_ns() - start;
+        if (shows_regions()) show_region(g_builder, *w, *w->region_of_host(host));
         return host;
       case a64_to_x64::BuildResult::Unreadable: raise_fetch_abort(cpu, cpu.pc, f); return 0;
       case a64_to_x64::BuildResult::Full:
@@ -260,6 +262,8 @@ void set_interpret(bool on) { g_interpret = on; }
 void execute(ThreadState& t) {
   CpuState& cpu = t.cpu;
   cpu.exception.kind = ExceptionKind::None;
+  // A signal may have come between an exit that wanted to be linked and now: cpu.pc is not where that exit led.
+  t.exit_reason = static_cast<u32>(ExitReason::Lookup);
   if (lockstep()) return execute_in_lockstep(t);
   while (!t.interrupt) {
     if (g_interpret) {

@@ -39,6 +39,15 @@ int RegionBuilder::index_of(u64 pc) const {
   return map_[at] - 1;
 }
 
+bool RegionBuilder::word_at(u64 pc, u32* word) const {
+  for (unsigned i = 0; i < count_; i++) {
+    if (guest_pc(i) != pc) continue;
+    *word = insns_[i].word;
+    return true;
+  }
+  return false;
+}
+
 // index_of for a jump from the current instruction.
 int RegionBuilder::reachable(u64 pc) const {
   if (lockstep_ && pc <= guest_pc(current_)) return -1;
@@ -382,6 +391,7 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
         if (d.leader || n == 0) {
           e.form_ = FlagsForm::Home;
           e.home_valid_ = true;
+          e.forget_zeros();
         }
         e.pc_ = w.guest_begin + u64{4} * d.guest_word;
         e.insn_ = Insn{d.word, d.op};
@@ -400,6 +410,7 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
         else
           e.call_semantics();
         CHECK(e.at() - host_[i] <= kMaxTemplateBytes);
+        e.end_instruction();
         for (unsigned c = colds_before; c < colds_; c++) cold_[c].back = e.at();
         // What follows: the next instruction in place, or a jump to it when it is elsewhere or somebody may enter there.
         Flow flow = r.flow();

@@ -35,6 +35,7 @@ class RegionBuilder {
   // The instructions of the region that was built last, in no order.
   unsigned size() const { return count_; }
   u64 guest_pc(unsigned i) const { return window_->guest_begin + u64{4} * insns_[i].guest_word; }
+  bool word_at(u64 pc, u32* word) const;
 
   u8* constants() { return window_->code + kConstantsAt; }
 

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# inside.sh ENGINE GUEST DERAIL
+engine=$1 guest=$2 derail=$3
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+failed=0
+fail() { # fail WHAT [FILE]
+  echo "FAILED: $1"
+  [ -z "$2" ] || head -50 "$2"
+  failed=1
+}
+
+"$engine" --dump=decode,host "$guest" >/dev/null 2>"$work/all" || fail "exit status with --dump" "$work/all"
+grep -q '^region 0x[0-9a-f]*: [0-9]* instructions, [0-9]* bytes at 0x' "$work/all" || fail "a region's line" "$work/all"
+line=$(grep -m1 -A1 'add x[0-9]*, x[0-9]*, #0x123$' "$work/all")
+echo "$line" | grep -q '^    +0: [0-9a-f][0-9a-f] ' || fail "host bytes of the known instruction: $line"
+pc=$(echo "$line" | sed -n 's/^  \([0-9a-f]*\): .*/\1/p')
+
+GRUS_DUMP="decode:$pc-0x$(printf %x $((0x$pc + 4)))" "$engine" "$guest" >/dev/null 2>"$work/range"
+[ "$(grep -c '^region' "$work/range")" = 1 ] && grep -q "^  $pc: " "$work/range" || fail "one region for one address" "$work/range"
+grep -q '^    +0' "$work/range" && fail "decode alone shows no host code" "$work/range"
+
+"$engine" --dump=nonsense "$guest" >/dev/null 2>"$work/bad" && fail "nonsense is refused"
+grep -q 'nothing to dump' "$work/bad" || fail "nonsense is named" "$work/bad"
+
+"$engine" --perf-map "$guest" for-ever >"$work/up" &
+pid=$!
+for i in $(seq 100); do grep -q up "$work/up" && break; sleep 0.1; done
+cp "/tmp/perf-$pid.map" "$work/map" || fail "a perf map"
+kill $pid
+wait $pid 2>/dev/null
+rm -f "/tmp/perf-$pid.map"
+grep -qvE '^[0-9a-f]+ [0-9a-f]+ guest_0x[0-9a-f]+$' "$work/map" && fail "lines of the perf map" "$work/map"
+[ "$(wc -l <"$work/map")" -gt 20 ] || fail "every region is in the perf map" "$work/map"
+
+"$derail" "$engine" "$guest" 2>"$work/report" || fail "the engine's own fault ends it (derail: $?)" "$work/report"
+for what in 'engine fault: signal 11' 'host pc 0x10 ' 'guest pc 0x[0-9a-f]* instruction' 'x00=' 'sp=' 'host rax='; do
+  grep -q "$what" "$work/report" || fail "the report says: $what" "$work/report"
+done
+exit $failed
