@@ -135,6 +135,24 @@ FlagsForm Emitter::float_form_for_reader() {
   return swapped ? FlagsForm::FloatSwapped : FlagsForm::Float;
 }
 
+// Which vector registers can an instruction write? (Arm ARM C4.1: op0 x1x0 are loads and stores, x111 data processing of FP and
+// vectors, nothing else writes any.)
+static u32 may_write(u32 word) {
+  unsigned op0 = word >> 25 & 15, t = word & 31;
+  if ((op0 & 7) == 7) return 1u << t;
+  if ((op0 & 5) != 4 || !(word >> 26 & 1)) return 0;
+  if ((word & 0x38000000) == 0x28000000) return 1u << t | 1u << (word >> 10 & 31);  // pairs
+  if ((word & 0xbe000000) != 0x0c000000) return 1u << t;
+  return 1u << t | 1u << (t + 1) % 32 | 1u << (t + 2) % 32 | 1u << (t + 3) % 32;  // structures
+}
+
+void Emitter::end_instruction() {
+  u32 written = may_write(insn_.word);
+  zero_above_32_ = (zero_above_32_ & ~written) | made_zero_above_32_;
+  zero_above_64_ = (zero_above_64_ & ~written) | made_zero_above_64_ | made_zero_above_32_;
+  made_zero_above_64_ = made_zero_above_32_ = 0;
+}
+
 /* -- Leaving ----------------------------------------------------------------------------------------------------- */
 
 void Emitter::call_semantics() {

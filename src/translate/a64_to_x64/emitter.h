@@ -123,7 +123,12 @@ class Emitter : public x64::Assembler {
       movq(value, value);
       movaps(vslot(n), value);
     }
+    set_zero_above(n, 64);
   }
+  // What is known of a vector register's value, within a block: zero above its low element of 64 or 32 bits. A template says so
+  // for its result; whatever an instruction may write is forgotten otherwise.
+  bool zero_above(unsigned n, unsigned bits) const { return (bits == 64 ? zero_above_64_ : zero_above_32_) >> n & 1; }
+  void set_zero_above(unsigned n, unsigned bits) { (bits == 64 ? made_zero_above_64_ : made_zero_above_32_) |= 1u << n; }
   // One of the window's constants as an operand; instructions with an immediate behind it say so (`trailing`).
   Mem constant(Constant c) const;
   // dst = a op Vn for SSE/VEX opcodes, with the memory home as operand where possible (aligned).
@@ -176,6 +181,8 @@ class Emitter : public x64::Assembler {
  private:
   friend class RegionBuilder;
   bool float_form() const { return form_ == FlagsForm::Float || form_ == FlagsForm::FloatSwapped; }
+  void forget_zeros() { zero_above_64_ = zero_above_32_ = 0; }
+  void end_instruction();
   void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
 
   RegionBuilder& region_;
@@ -186,6 +193,8 @@ class Emitter : public x64::Assembler {
   FlagsForm form_ = FlagsForm::Home;  // != Home: EFLAGS hold NZCV so
   bool home_valid_ = true;            // memory holds NZCV too
   bool live_out_ = false;
+  u32 zero_above_64_ = 0, zero_above_32_ = 0;            // by guest register
+  u32 made_zero_above_64_ = 0, made_zero_above_32_ = 0;  // by the current instruction
   bool needed_ = false;  // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones
 };
 

@@ -44,6 +44,8 @@ inline void load_scalar(Emitter& e, bool is_double, Xmm x, unsigned n) {
   Xmm home = Emitter::vhome(n);
   if (home == Xmm::none) {
     is_double ? e.movq(x, Emitter::vslot(n)) : e.movd(x, Emitter::vslot(n));
+  } else if (e.zero_above(n, is_double ? 64 : 32)) {
+    e.movaps(x, home);
   } else if (is_double) {
     e.movq(x, home);
   } else {
@@ -51,6 +53,17 @@ inline void load_scalar(Emitter& e, bool is_double, Xmm x, unsigned n) {
     e.vex ? e.sse3(0x66, 3, 0x21, x, home, home) : e.sse(0x66, 3, 0x21, x, home);
     e.byte(0x0e);
   }
+}
+// As load_scalar, but where nothing needs clearing Vn is used where it is.
+inline Xmm scalar_operand(Emitter& e, bool is_double, Xmm scratch, unsigned n) {
+  if (Emitter::vhome(n) != Xmm::none && e.zero_above(n, is_double ? 64 : 32)) return Emitter::vhome(n);
+  load_scalar(e, is_double, scratch, n);
+  return scratch;
+}
+// Vd = x, which is zero above its low element.
+inline void commit_scalar(Emitter& e, bool is_double, unsigned d, Xmm x) {
+  e.vcommit(d, x);
+  e.set_zero_above(d, is_double ? 64 : 32);
 }
 // Clears x above its low element.
 inline void clear_above(Emitter& e, bool is_double, Xmm x) {

@@ -51,7 +51,7 @@ void from_signed(Emitter& e, Insn i, unsigned fbits) {
   e.xorps_self(x);
   e.sse3(scalar_prefix(i.sz()), 1, 0x2a, x, x, Xmm(r), i.sf());
   scale(e, i.sz(), x, -static_cast<int>(fbits));
-  e.vcommit(i.Rd(), x);
+  commit_scalar(e, i.sz(), i.Rd(), x);
 }
 
 void from_unsigned(Emitter& e, Insn i, unsigned fbits) {
@@ -66,7 +66,7 @@ void from_unsigned(Emitter& e, Insn i, unsigned fbits) {
   e.xorps_self(x);
   e.sse3(scalar_prefix(i.sz()), 1, 0x2a, x, x, Xmm(Reg::rax), true);
   scale(e, i.sz(), x, -static_cast<int>(fbits));
-  e.vcommit(i.Rd(), x);
+  commit_scalar(e, i.sz(), i.Rd(), x);
 }
 
 void to_away(Emitter& e, Insn i, bool is_unsigned) {
@@ -109,7 +109,7 @@ void FCVT_s_to_d(Emitter& e, Insn i) {
   load_scalar(e, false, kA, i.Rn());
   e.sse3(0xf3, 1, 0x5a, kA, kA, kA);
   check_scalar(e, true, kA, Check::Nan);
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, true, i.Rd(), kA);
 }
 void FCVT_d_to_s(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
@@ -118,7 +118,7 @@ void FCVT_d_to_s(Emitter& e, Insn i) {
   e.xorps_self(x);
   e.sse3(0xf2, 1, 0x5a, x, x, e.vuse(i.Rn(), kB));
   check_scalar(e, false, x, Check::NanAndTiny);
-  e.vcommit(i.Rd(), x);
+  commit_scalar(e, false, i.Rd(), x);
 }
 
 // VCVTPH2PS has four lanes; the others are zero.
@@ -136,7 +136,7 @@ static void from_half(Emitter& e, Insn i, bool to_double) {
   e.sse(0x66, 2, 0x13, kA, kA);
   if (to_double) e.sse3(0xf3, 1, 0x5a, kA, kA, kA);
   check_scalar(e, to_double, kA, Check::Nan);
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, to_double, i.Rd(), kA);
 }
 void FCVT_h_to_s(Emitter& e, Insn i) { from_half(e, i, false); }
 void FCVT_h_to_d(Emitter& e, Insn i) { from_half(e, i, true); }

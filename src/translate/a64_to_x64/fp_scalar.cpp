@@ -17,17 +17,19 @@ void binary(Emitter& e, Insn i, u8 opcode, bool commutative, Check check, bool n
   if (!host_arithmetic(e)) return;
   e.clobber_flags();
   unsigned n = i.Rn(), m = i.Rm(), d = i.Rd();
-  // Loading from memory clears the rest of the register for nothing.
-  if (commutative && Emitter::vhome(n) != Xmm::none && Emitter::vhome(m) == Xmm::none) {
+  // The first operand lends what is above the result: zeros for nothing when they are known, or when it is loaded from memory.
+  unsigned bits = i.sz() ? 64 : 32;
+  bool known = e.zero_above(n, bits) && Emitter::vhome(n) != Xmm::none;
+  bool other_known = e.zero_above(m, bits) && Emitter::vhome(m) != Xmm::none;
+  if (commutative && !known && (other_known || (Emitter::vhome(n) != Xmm::none && Emitter::vhome(m) == Xmm::none))) {
     n = i.Rm();
     m = i.Rn();
   }
   Xmm x = result_register(e, d, d == n || d == m);
-  load_scalar(e, i.sz(), x, n);
-  e.vop(scalar_prefix(i.sz()), 1, opcode, x, x, m);
+  e.vop(scalar_prefix(i.sz()), 1, opcode, x, scalar_operand(e, i.sz(), x, n), m);
   check_scalar(e, i.sz(), x, check);
   if (negate) e.sse3(0, 1, kXor, x, x, e.constant(sign_low(i.sz())));
-  e.vcommit(d, x);
+  commit_scalar(e, i.sz(), d, x);
 }
 
 // The host's minimum and maximum take their second operand when both are zero: with both orders, and sees a negative zero (or
@@ -44,7 +46,7 @@ void minimum_maximum(Emitter& e, Insn i, bool is_maximum) {
   e.sse3(prefix, 1, opcode, kA, kA, kB);
   e.sse3(prefix, 1, opcode, kB, kB, kC);
   e.sse3(0, 1, is_maximum ? kAnd : kOr, kA, kA, kB);
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 
 // VFMADD231 and its kin: opcode of the scalar form.
@@ -65,7 +67,7 @@ void multiply_add(Emitter& e, Insn i, u8 opcode) {
   else
     e.sse3(0x66, 2, opcode, x, left, Emitter::vslot(m), 0, i.sz());
   check_scalar(e, i.sz(), x, Check::NanAndTiny);
-  e.vcommit(d, x);
+  commit_scalar(e, i.sz(), d, x);
 }
 
 // UCOMISD raises invalid for signalling NaNs as FCMP does, COMISD for all as FCMPE.
@@ -122,7 +124,7 @@ void round(Emitter& e, Insn i, u8 mode) {
   e.sse3(0x66, 3, i.sz() ? 0x0b : 0x0a, x, x, x);
   e.byte(mode);
   check_scalar(e, i.sz(), x, Check::Nan);
-  e.vcommit(d, x);
+  commit_scalar(e, i.sz(), d, x);
 }
 // ROUNDSD's immediate: 0-3 a mode, 4 MXCSR's; 8 = raise no inexact.
 constexpr u8 kQuiet = 8, kByMxcsr = 4;
@@ -135,32 +137,32 @@ void FMOV_s(Emitter& e, Insn i) {
   if (i.Rn() == i.Rd()) {
     e.vload(kA, i.Rn());
     clear_above(e, i.sz(), kA);
-    return e.vcommit(i.Rd(), kA);
+    return commit_scalar(e, i.sz(), i.Rd(), kA);
   }
   Xmm x = e.vdef(i.Rd(), kA);
   load_scalar(e, i.sz(), x, i.Rn());
-  e.vcommit(i.Rd(), x);
+  commit_scalar(e, i.sz(), i.Rd(), x);
 }
 void FABS_s(Emitter& e, Insn i) {
   Xmm x = e.vdef(i.Rd(), kA);
   e.sse3(0, 1, kAnd, x, e.vuse(i.Rn(), kA), e.constant(magnitude_low(i.sz())));
-  e.vcommit(i.Rd(), x);
+  commit_scalar(e, i.sz(), i.Rd(), x);
 }
 void FNEG_s(Emitter& e, Insn i) {
   load_scalar(e, i.sz(), kA, i.Rn());
   Xmm x = e.vdef(i.Rd(), kA);
   e.sse3(0, 1, kXor, x, kA, e.constant(sign_low(i.sz())));
-  e.vcommit(i.Rd(), x);
+  commit_scalar(e, i.sz(), i.Rd(), x);
 }
 void FSQRT_s(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
   e.clobber_flags();
   unsigned d = i.Rd(), n = i.Rn();
   Xmm x = result_register(e, d, d == n);
-  load_scalar(e, i.sz(), x, n);
-  e.sse3(scalar_prefix(i.sz()), 1, kSqrt, x, x, x);
+  Xmm operand = scalar_operand(e, i.sz(), x, n);
+  e.sse3(scalar_prefix(i.sz()), 1, kSqrt, x, operand, operand);
   check_scalar(e, i.sz(), x, Check::Nan);
-  e.vcommit(d, x);
+  commit_scalar(e, i.sz(), d, x);
 }
 void FRINTN_s(Emitter& e, Insn i) { round(e, i, kQuiet | 0); }
 void FRINTM_s(Emitter& e, Insn i) { round(e, i, kQuiet | 1); }
@@ -172,7 +174,7 @@ void FRINTA_s(Emitter& e, Insn i) {
   require_below(e, i.sz(), i.Rn(), 62, true);
   load_scalar(e, i.sz(), kA, i.Rn());
   round_away(e, i.sz(), false, kQuiet);
-  e.vcommit(i.Rd(), kB);
+  commit_scalar(e, i.sz(), i.Rd(), kB);
 }
 void FRINTI_s(Emitter& e, Insn i) { round(e, i, kQuiet | kByMxcsr); }
 void FRINTX_s(Emitter& e, Insn i) { round(e, i, kByMxcsr); }
@@ -209,7 +211,7 @@ void FCSEL_s(Emitter& e, Insn i) {
   unsigned n = i.Rn(), m = i.Rm();
   if (i.cond() >= 14 || n == m) {
     load_scalar(e, i.sz(), kA, n);
-    return e.vcommit(i.Rd(), kA);
+    return commit_scalar(e, i.sz(), i.Rd(), kA);
   }
   CC cc = e.condition(i.cond());
   unsigned size = i.sz() ? 64 : 32;
@@ -222,7 +224,7 @@ void FCSEL_s(Emitter& e, Insn i) {
   }
   Xmm x = e.vdef(i.Rd(), kA);
   i.sz() ? e.movq(x, Reg::rax) : e.movd(x, Reg::rax);
-  e.vcommit(i.Rd(), x);
+  commit_scalar(e, i.sz(), i.Rd(), x);
 }
 
 /* -- Moves ----------------------------------------------------------------------------------------------------------- */
@@ -235,7 +237,7 @@ void FMOV_imm_s(Emitter& e, Insn i) {
   e.mov_imm(Reg::rax, bits);
   Xmm x = e.vdef(i.Rd(), kA);
   e.movq(x, Reg::rax);
-  e.vcommit(i.Rd(), x);
+  commit_scalar(e, i.sz(), i.Rd(), x);
 }
 
 static void to_general(Emitter& e, Insn i, unsigned byte, bool is_64) {
@@ -251,7 +253,7 @@ static void to_general(Emitter& e, Insn i, unsigned byte, bool is_64) {
   }
   e.commit(i.Rd(), r);
 }
-static void from_general(Emitter& e, Insn i, bool is_64) {
+static void from_general(Emitter& e, Insn i, bool is_64) {  // clears the rest
   Xmm x = e.vdef(i.Rd(), kA);
   if (i.Rn() == kZero) {
     e.xorps_self(x);
@@ -260,7 +262,7 @@ static void from_general(Emitter& e, Insn i, bool is_64) {
   } else {
     is_64 ? e.movq(x, Emitter::home(i.Rn())) : e.movd(x, Emitter::home(i.Rn()));
   }
-  e.vcommit(i.Rd(), x);
+  commit_scalar(e, is_64, i.Rd(), x);
 }
 void FMOV_s_to_w(Emitter& e, Insn i) { to_general(e, i, 0, false); }
 void FMOV_d_to_x(Emitter& e, Insn i) { to_general(e, i, 0, true); }

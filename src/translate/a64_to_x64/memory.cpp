@@ -122,6 +122,7 @@ void load_vector(Emitter& e, unsigned lsize, unsigned t, const Address& a) {
   }
   write_back(e, a);
   e.vcommit(t, dst);
+  if (lsize < 4) e.set_zero_above(t, lsize == 3 ? 64 : 32);
 }
 
 void store_vector(Emitter& e, unsigned lsize, unsigned t, const Address& a) {
@@ -203,6 +204,9 @@ void load_pair_vector(Emitter& e, Insn i, Writeback mode) {
   write_back(e, a);
   e.vcommit(t, Xmm::x0);
   e.vcommit(t2, other);
+  if (bytes == 16) return;
+  e.set_zero_above(t, 8 * bytes);
+  e.set_zero_above(t2, 8 * bytes);
 }
 
 void store_pair_vector(Emitter& e, Insn i, Writeback mode) {

@@ -101,7 +101,7 @@ void scalar_multiply_element(Emitter& e, Insn i) {
   load_scalar(e, i.sz(), kA, i.Rn());
   e.sse3(scalar_prefix(i.sz()), 1, kMul, kA, kA, kC);
   check_scalar(e, i.sz(), kA, Check::NanAndTiny);
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 void scalar_multiply_add_element(Emitter& e, Insn i, u8 opcode) {
   if (!e.host().fma) return e.call_semantics();
@@ -112,7 +112,7 @@ void scalar_multiply_add_element(Emitter& e, Insn i, u8 opcode) {
   load_scalar(e, i.sz(), kA, i.Rd());
   e.sse3(0x66, 2, opcode, kA, left, kC, i.sz());
   check_scalar(e, i.sz(), kA, Check::NanAndTiny);
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 
 /* -- Scalar three same --------------------------------------------------------------------------------------------------- */
@@ -124,7 +124,7 @@ void absolute_difference(Emitter& e, Insn i) {
   e.vop(scalar_prefix(i.sz()), 1, kSub, kA, kA, i.Rm());
   check_scalar(e, i.sz(), kA, Check::Nan);
   e.sse3(0, 1, kAnd, kA, kA, e.constant(i.sz() ? Constant::Magnitude64 : Constant::Magnitude32));
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 
 /* -- Minimum, maximum ---------------------------------------------------------------------------------------------------- */
@@ -195,7 +195,7 @@ void scalar_pairwise(Emitter& e, Insn i, bool is_maximum) {
   clear_above(e, i.sz(), kB);
   require_ordered(e, i.sz());
   combine(e, i.sz(), is_maximum);
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 void across(Emitter& e, Insn i, bool is_maximum) {
   if (!host_arithmetic(e)) return;
@@ -207,7 +207,7 @@ void across(Emitter& e, Insn i, bool is_maximum) {
   simd::shuffle_words(e, kB, kA, 0xb1);
   combine(e, false, is_maximum);
   clear_above(e, false, kA);
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, false, i.Rd(), kA);
 }
 
 /* -- Comparisons --------------------------------------------------------------------------------------------------------- */
@@ -227,7 +227,7 @@ void compare(Emitter& e, Insn i, u8 predicate, Order order, bool scalar, bool ma
   operand(kB, right);
   e.sse3(scalar ? scalar_prefix(i.sz()) : packed_prefix(i.sz()), 1, kCompare, kA, kA, kB);
   e.byte(predicate);
-  scalar ? e.vcommit(i.Rd(), kA) : finish(e, i, kA);
+  scalar ? commit_scalar(e, i.sz(), i.Rd(), kA) : finish(e, i, kA);
 }
 // Straight: Vn op 0.
 void compare_zero(Emitter& e, Insn i, u8 predicate, Order order, bool scalar) {
@@ -237,7 +237,7 @@ void compare_zero(Emitter& e, Insn i, u8 predicate, Order order, bool scalar) {
   e.xorps_self(order == Order::Straight ? kB : kA);
   e.sse3(scalar ? scalar_prefix(i.sz()) : packed_prefix(i.sz()), 1, kCompare, kA, kA, kB);
   e.byte(predicate);
-  scalar ? e.vcommit(i.Rd(), kA) : finish(e, i, kA);
+  scalar ? commit_scalar(e, i.sz(), i.Rd(), kA) : finish(e, i, kA);
 }
 
 }  // namespace
@@ -302,7 +302,7 @@ void FADDP_s(Emitter& e, Insn i) {
   simd::shuffle_words(e, kB, i.Rn(), i.sz() ? 0xee : 0x55);
   e.sse3(scalar_prefix(i.sz()), 1, kAdd, kA, kA, kB);
   check_scalar(e, i.sz(), kA, Check::Nan);
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 
 #define COMPARISON(NAME, PREDICATE, ORDER, MAGNITUDES)                                                   \

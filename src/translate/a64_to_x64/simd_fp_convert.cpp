@@ -122,7 +122,7 @@ void scalar_to_signed(Emitter& e, Insn i, u8 mode) {
   e.alu_imm(Alu::cmp, i.sz() ? 64 : 32, Reg::rax, 1);
   e.semantics_if(CC::o);
   e.movq(kA, Reg::rax);
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 void scalar_to_unsigned(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
@@ -130,7 +130,7 @@ void scalar_to_unsigned(Emitter& e, Insn i) {
   require_below(e, i.sz(), i.Rn(), i.sz() ? 63 : 32, false);
   truncate_to_general(e, i.sz(), true, e.vuse(i.Rn(), kA));
   e.movq(kA, Reg::rax);
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 
 /* -- From integers ------------------------------------------------------------------------------------------------------- */
@@ -194,7 +194,7 @@ void scalar_from_integer(Emitter& e, Insn i, bool is_double, bool is_unsigned, u
   e.xorps_self(kA);
   e.sse3(scalar_prefix(is_double), 1, 0x2a, kA, kA, Xmm(Reg::rax), is_double || is_unsigned);
   scale(e, is_double, kA, -static_cast<int>(fbits));
-  e.vcommit(i.Rd(), kA);
+  commit_scalar(e, is_double, i.Rd(), kA);
 }
 
 unsigned fbits_of(Insn i) { return (i.immh() >= 8 ? 128 : 64) - (i.immh() << 3 | i.immb()); }
