@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
     dup2(up[1], 1);
     close(up[0]);
     close(up[1]);
-    execl(argv[1], argv[1], argv[2], "for-ever", (char*)0);
+    execl(argv[1], argv[1], argv[2], "for-ever", static_cast<char*>(nullptr));
     _exit(126);
   }
   close(up[1]);
@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
   if (read(up[0], &c, 1) != 1) return 3;
   usleep(50000);
   int status;
-  struct user_regs_struct r;
+  user_regs_struct r;
   if (ptrace(PTRACE_ATTACH, child, 0, 0) || waitpid(child, &status, 0) != child) return 4;
   if (ptrace(PTRACE_GETREGS, child, 0, &r)) return 5;
   r.rip = 0x10;
