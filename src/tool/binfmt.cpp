@@ -20,9 +20,9 @@ namespace {
 
 // e_ident (64 bit, little endian, version 1, any OS ABI), e_type (ET_EXEC or ET_DYN), e_machine EM_AARCH64.
 constexpr char kMagic[] =
-    "\x7f" "ELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00";
-constexpr char kMask[] =
-    "\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff";
+    "\x7f"
+    "ELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00";
+constexpr char kMask[] = "\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff";
 constexpr size_t kMagicSize = 20;
 
 std::string escaped(const std::string& bytes) {
@@ -44,7 +44,9 @@ Handler parse(const std::string& name, const std::string& text) {
   handler.name = name;
   handler.enabled = false;
   for (const std::string& line : split(text, '\n')) {
-    auto value = [&](const char* key) { return starts_with(line, key) ? line.substr(std::string(key).size()) : ""; };
+    auto value = [&](const char* key) {
+      return starts_with(line, key) ? line.substr(std::string(key).size()) : "";
+    };
     if (line == "enabled") handler.enabled = true;
     if (auto v = value("interpreter "); !v.empty()) handler.interpreter = v;
     if (auto v = value("flags: "); !v.empty()) handler.flags = v;
@@ -80,13 +82,16 @@ Handler aarch64_handler(const fs::path& engine) {
 
 bool Binfmt::mounted() const { return fs::exists(directory_ / "register"); }
 
-bool Binfmt::switched_on() const { return starts_with(read_file(directory_ / "status").value_or(""), "enabled"); }
+bool Binfmt::switched_on() const {
+  return starts_with(read_file(directory_ / "status").value_or(""), "enabled");
+}
 
 void Binfmt::mount_if_needed() const {
   if (mounted()) return;
   if (geteuid() != 0) throw Failure(kNotPermitted, "binfmt_misc is not mounted and only root can mount it");
   if (!fs::is_directory(directory_))
-    throw Failure(kUnsupported, "this kernel has no binfmt_misc (modprobe binfmt_misc, or CONFIG_BINFMT_MISC)");
+    throw Failure(kUnsupported,
+                  "this kernel has no binfmt_misc (modprobe binfmt_misc, or CONFIG_BINFMT_MISC)");
   if (::mount("binfmt_misc", directory_.c_str(), "binfmt_misc", 0, nullptr))
     fail_errno("cannot mount binfmt_misc at " + directory_.string(), errno);
 }
@@ -108,10 +113,12 @@ std::vector<Handler> Binfmt::handlers() const {
 }
 
 void Binfmt::add(const Handler& handler) const {
-  std::string line = ":" + handler.name + ":M:" + std::to_string(handler.offset) + ":" + escaped(handler.magic) + ":" +
-                     escaped(handler.mask) + ":" + handler.interpreter + ":" + handler.flags;
+  std::string line = ":" + handler.name + ":M:" + std::to_string(handler.offset) + ":" +
+                     escaped(handler.magic) + ":" + escaped(handler.mask) + ":" + handler.interpreter + ":" +
+                     handler.flags;
   if (handler.interpreter.size() > 1000 || handler.interpreter.find(':') != std::string::npos)
-    throw Failure(kUsage, "the kernel takes no interpreter with a ':' or of more than 1000 bytes: " + handler.interpreter);
+    throw Failure(kUsage, "the kernel takes no interpreter with a ':' or of more than 1000 bytes: " +
+                              handler.interpreter);
   if (int e = write_file(directory_ / "register", line)) fail_errno("cannot register " + handler.name, e);
 }
 
@@ -120,7 +127,8 @@ void Binfmt::remove(const std::string& name) const {
 }
 
 void Binfmt::enable(const std::string& name, bool on) const {
-  if (int e = write_file(directory_ / name, on ? "1" : "0")) fail_errno("cannot change the handler " + name, e);
+  if (int e = write_file(directory_ / name, on ? "1" : "0"))
+    fail_errno("cannot change the handler " + name, e);
 }
 
 bool Binfmt::private_instances_work() {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // binfmt_misc: what is registered for AArch64, and changes to it that can be undone.
 //
-// Guarantees: a change that fails leaves the registrations as they were; handlers of others are disabled, never removed.
+// Guarantees: a change that fails leaves the registrations as they were; handlers of others are disabled,
+// never removed.
 #pragma once
 #include <filesystem>
 #include <string>

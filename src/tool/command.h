@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The subcommands. Each lives in a file of its own and adds itself to the command line; a new one is a line here, a line in
-// main.cpp and its file.
+// The subcommands. Each lives in a file of its own and adds itself to the command line; a new one is a line
+// here, a line in main.cpp and its file.
 //
 // `result` is the exit code of the program; a callback sets it or throws Failure.
 #pragma once

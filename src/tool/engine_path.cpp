@@ -13,13 +13,17 @@ namespace fs = std::filesystem;
 fs::path find_engine(const std::string& given) {
   if (fs::path path = find_engine_if_any(given); !path.empty()) return path;
   std::string named = given.empty() ? environment("GRUS_ENGINE") : given;
-  throw Failure(kProblems, named.empty() ? "grus-aarch64 is neither beside this program nor in ../libexec/grus; name it with "
-                                           "--engine or GRUS_ENGINE"
-                                         : "the engine " + named + " is not an executable file");
+  throw Failure(kProblems,
+                named.empty()
+                    ? "grus-aarch64 is neither beside this program nor in ../libexec/grus; name it with "
+                      "--engine or GRUS_ENGINE"
+                    : "the engine " + named + " is not an executable file");
 }
 
 fs::path find_engine_if_any(const std::string& given) {
-  auto usable = [](const fs::path& path) { return fs::is_regular_file(path) && access(path.c_str(), X_OK) == 0; };
+  auto usable = [](const fs::path& path) {
+    return fs::is_regular_file(path) && access(path.c_str(), X_OK) == 0;
+  };
   std::string named = given.empty() ? environment("GRUS_ENGINE") : given;
   if (!named.empty()) return usable(named) ? fs::absolute(named) : fs::path();
   std::error_code error;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where the engine is. It is looked for in this order: --engine, GRUS_ENGINE, beside the tool, ../libexec/grus of the tool.
+// Where the engine is. It is looked for in this order: --engine, GRUS_ENGINE, beside the tool,
+// ../libexec/grus of the tool.
 #pragma once
 #include <filesystem>
 #include <string>

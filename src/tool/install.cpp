@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // grus install, uninstall, status: the engine as the kernel's handler of AArch64 programs.
 //
-// Guarantees: `install` reports success only after the kernel has run an AArch64 program through the new handler, in an
-// empty root as well; otherwise everything is as before. Handlers of others that take AArch64 are switched off, and
-// switched on again by `uninstall`. Deliberately not persistent across a reboot: that is a package's file in binfmt.d.
+// Guarantees: `install` reports success only after the kernel has run an AArch64 program through the new
+// handler, in an empty root as well; otherwise everything is as before. Handlers of others that take AArch64
+// are switched off, and switched on again by `uninstall`. Deliberately not persistent across a reboot: that
+// is a package's file in binfmt.d.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -39,14 +40,18 @@ void check_platforms(const std::vector<std::string>& platforms, bool install) {
       if (name == "all") continue;
       std::string machine = machine_of(name);
       if (machine == host_machine() && install)
-        throw Failure(kUsage, "this machine is " + machine + ": it runs " + name + " itself, and a handler would break it");
-      if (machine != "aarch64") throw Failure(kUnsupported, "there is no engine for " + name + " on " + host_machine());
+        throw Failure(kUsage, "this machine is " + machine + ": it runs " + name +
+                                  " itself, and a handler would break it");
+      if (machine != "aarch64")
+        throw Failure(kUnsupported, "there is no engine for " + name + " on " + host_machine());
     }
-  if (host_machine() != "x86_64") throw Failure(kUnsupported, "the engine runs on x86_64, this machine is " + host_machine());
+  if (host_machine() != "x86_64")
+    throw Failure(kUnsupported, "the engine runs on x86_64, this machine is " + host_machine());
 }
 
 void need_root() {
-  if (geteuid() != 0) throw Failure(kNotPermitted, "only root can change binfmt_misc; `grus run` needs no registration");
+  if (geteuid() != 0)
+    throw Failure(kNotPermitted, "only root can change binfmt_misc; `grus run` needs no registration");
 }
 
 std::vector<std::string> remembered() { return split(read_file(kDisabledList).value_or(""), '\n'); }
@@ -96,15 +101,16 @@ int install(const InstallOptions& options) {
     binfmt.add(aarch64_handler(engine));
     Probe probe;
     Outcome outcome = probe.run("child");
-    if (!outcome.exited_with(47))
-      throw Failure(kProbeFailed, "the kernel does not run AArch64 programs through " + engine.string() + ": " +
-                                      outcome.describe());
-    if (Outcome inside = probe.run_in_empty_root(); !inside.exited_with(47))
+    if (!answered(outcome))
+      throw Failure(kProbeFailed, "the kernel does not run AArch64 programs through " + engine.string() +
+                                      ": " + outcome.describe());
+    if (Outcome inside = probe.run_in_empty_root(); !answered(inside))
       throw Failure(kProbeFailed, "the handler does not survive a chroot: " + inside.describe());
     std::vector<std::string> all = remembered();
     all.insert(all.end(), disabled.begin(), disabled.end());
     remember(all);
-    for (const std::string& name : disabled) std::cerr << "switched off: " << name << " (grus uninstall switches it on)\n";
+    for (const std::string& name : disabled)
+      std::cerr << "switched off: " << name << " (grus uninstall switches it on)\n";
     std::printf("installing: arm64 OK (probe: %.0f ms)\n", outcome.milliseconds);
   } catch (...) {
     restore();
@@ -143,14 +149,17 @@ int status(const InstallOptions& options) {
   for (const Handler& handler : binfmt.handlers()) {
     report["emulators"].push_back(handler.name);
     if (!handler.takes_aarch64()) continue;
-    list.push_back({{"name", handler.name}, {"interpreter", handler.interpreter}, {"flags", handler.flags},
+    list.push_back({{"name", handler.name},
+                    {"interpreter", handler.interpreter},
+                    {"flags", handler.flags},
                     {"enabled", handler.enabled}});
   }
   Outcome outcome = Probe().run("child");
-  bool works = outcome.exited_with(47);
+  bool works = answered(outcome);
   if (works) report["supported"].push_back("linux/arm64");
   report["handlers"] = list;
-  report["installed"] = std::any_of(list.begin(), list.end(), [](const auto& h) { return h["name"] == kHandlerName; });
+  report["installed"] =
+      std::any_of(list.begin(), list.end(), [](const auto& h) { return h["name"] == kHandlerName; });
   report["mounted"] = binfmt.mounted();
   report["probe"] = works ? "ok" : outcome.describe();
   if (options.json) {
@@ -161,7 +170,8 @@ int status(const InstallOptions& options) {
   for (const auto& h : list)
     std::cout << h["name"].get<std::string>() << ": " << h["interpreter"].get<std::string>() << ", flags "
               << h["flags"].get<std::string>() << (h["enabled"].get<bool>() ? "" : ", switched off") << "\n";
-  std::cout << "AArch64 programs run through the kernel: " << (works ? "yes" : "no, " + outcome.describe()) << "\n";
+  std::cout << "AArch64 programs run through the kernel: " << (works ? "yes" : "no, " + outcome.describe())
+            << "\n";
   return works ? kOk : kProblems;
 }
 
@@ -169,13 +179,15 @@ int status(const InstallOptions& options) {
 
 void add_install(CLI::App& app, int& result) {
   auto options = std::make_shared<InstallOptions>();
-  CLI::App* command = app.add_subcommand("install", "register the engine with the kernel (flags POCF) and prove it");
+  CLI::App* command =
+      app.add_subcommand("install", "register the engine with the kernel (flags POCF) and prove it");
   command->add_option("platform", options->platforms, "arm64, aarch64, aarch64-linux, linux/arm64 or all");
   command->add_option("--engine", options->engine, "the engine to register (GRUS_ENGINE)");
   command->add_option("--mount", options->directory, "where binfmt_misc is mounted")->capture_default_str();
   command->callback([options, &result] { result = install(*options); });
 
-  command = app.add_subcommand("uninstall", "take the registration back; what it switched off is switched on again");
+  command = app.add_subcommand("uninstall",
+                               "take the registration back; what it switched off is switched on again");
   command->add_option("platform", options->platforms);
   command->add_option("--mount", options->directory);
   command->callback([options, &result] { result = uninstall(*options); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// grus: the command line. Exit codes: 0 ok, 1 problems found, 2 usage, 3 not permitted, 4 not supported by this host,
-// 5 the probe could not run. `run` and `shell` give the program's own status.
+// grus: the command line. Exit codes: 0 ok, 1 problems found, 2 usage, 3 not permitted, 4 not supported by
+// this host, 5 the probe could not run. `run` and `shell` give the program's own status.
 #include <cstdio>
 
 #include "tool/command.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// User and mount namespaces; see namespaces.h. The order of the steps in enter_root is the order in which the kernel lets an
-// unprivileged user do them.
+// User and mount namespaces; see namespaces.h. The order of the steps in enter_root is the order in which the
+// kernel lets an unprivileged user do them.
 #include "tool/namespaces.h"
 
 #include <dirent.h>
@@ -55,9 +55,11 @@ std::pair<unsigned long, unsigned long> subordinate(const char* file, const std:
     if (parts.size() == 3 && (parts[0] == user || parts[0] == std::to_string(getuid())))
       return {std::stoul(parts[1]), std::stoul(parts[2])};
   }
-  throw Failure(kNotPermitted, std::string(file) + " has no range for " + user +
-                                   ", and a root's files belong to many users; add one (usermod --add-subuids "
-                                   "100000-165535 --add-subgids 100000-165535 " + user + ") or use sudo");
+  throw Failure(kNotPermitted,
+                std::string(file) + " has no range for " + user +
+                    ", and a root's files belong to many users; add one (usermod --add-subuids "
+                    "100000-165535 --add-subgids 100000-165535 " +
+                    user + ") or use sudo");
 }
 
 int run_quietly(const std::vector<std::string>& arguments) {
@@ -76,8 +78,9 @@ int write_full_map(pid_t pid) {
   std::string user = name ? name : std::to_string(getuid());
   auto uids = subordinate("/etc/subuid", user), gids = subordinate("/etc/subgid", user);
   auto line = [](unsigned long self, std::pair<unsigned long, unsigned long> range) {
-    return std::vector<std::string>{"0", std::to_string(self), "1", "1", std::to_string(range.first),
-                                    std::to_string(std::min(range.second, 65535ul))};
+    return std::vector<std::string>{
+        "0", std::to_string(self),        "1",
+        "1", std::to_string(range.first), std::to_string(std::min(range.second, 65535ul))};
   };
   std::vector<std::string> u = {"newuidmap", process}, g = {"newgidmap", process};
   for (const std::string& part : line(getuid(), uids)) u.push_back(part);
@@ -112,8 +115,9 @@ void enter_with_full_map() {
   waitpid(helper, &status, 0);
   close(ready[1]);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    throw Failure(kNotPermitted, "cannot map user ids into the namespace: " + error_text(WEXITSTATUS(status)) +
-                                     " (newuidmap and newgidmap, of the package uidmap, do it)");
+    throw Failure(kNotPermitted,
+                  "cannot map user ids into the namespace: " + error_text(WEXITSTATUS(status)) +
+                      " (newuidmap and newgidmap, of the package uidmap, do it)");
   if (setresgid(0, 0, 0) || setresuid(0, 0, 0)) fail_errno("cannot become root of the namespace", errno);
 }
 
@@ -126,8 +130,10 @@ void enter_user_namespace(Mapping mapping) {
   bool as_root = mapping == Mapping::SelfAsRoot;
   // Without privilege the kernel wants setgroups denied before it takes a gid map.
   write_file("/proc/self/setgroups", "deny");
-  if (int e = write_file("/proc/self/uid_map", (as_root ? "0" : uid) + " " + uid + " 1\n")) no_user_namespace(e);
-  if (int e = write_file("/proc/self/gid_map", (as_root ? "0" : gid) + " " + gid + " 1\n")) no_user_namespace(e);
+  if (int e = write_file("/proc/self/uid_map", (as_root ? "0" : uid) + " " + uid + " 1\n"))
+    no_user_namespace(e);
+  if (int e = write_file("/proc/self/gid_map", (as_root ? "0" : gid) + " " + gid + " 1\n"))
+    no_user_namespace(e);
 }
 
 void enter_mount_namespace(Mapping mapping_without_privilege) {
@@ -168,8 +174,7 @@ class RootBuilder {
     open_how how = {};
     how.flags = O_PATH | O_CLOEXEC;
     how.resolve = RESOLVE_IN_ROOT;
-    return Descriptor(static_cast<int>(
-        syscall(SYS_openat2, root_.get(), target.c_str(), &how, sizeof how)));
+    return Descriptor(static_cast<int>(syscall(SYS_openat2, root_.get(), target.c_str(), &how, sizeof how)));
   }
 
   // The mount point, made when it is missing.
@@ -186,20 +191,22 @@ class RootBuilder {
         fail_errno("cannot make " + target + " in the root", errno);
       shadow(parent, above.get());
       above = look_up(parent);
-      if (make(above.get(), path.filename(), directory)) fail_errno("cannot make " + target + " in the root", errno);
+      if (make(above.get(), path.filename(), directory))
+        fail_errno("cannot make " + target + " in the root", errno);
     }
     return look_up(path);
   }
 
   static int make(int parent, const std::string& name, bool directory) {
-    if (directory) return mkdirat(parent, name.c_str(), 0755) && errno != EEXIST ? -1 : 0;  // another grus was faster
+    if (directory)
+      return mkdirat(parent, name.c_str(), 0755) && errno != EEXIST ? -1 : 0;  // another grus was faster
     int fd = openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     if (fd >= 0) close(fd);
     return fd < 0 ? -1 : 0;
   }
 
-  // Covers a directory that we may not write with a tmpfs that shows the same entries, so that a mount point can be made
-  // in it and the root on the disk stays as it is.
+  // Covers a directory that we may not write with a tmpfs that shows the same entries, so that a mount point
+  // can be made in it and the root on the disk stays as it is.
   void shadow(const std::string& target, int directory) {
     static constexpr char kStage[] = "/tmp";  // covered for a moment, in our namespace only
     Descriptor list_fd(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -239,7 +246,8 @@ void enter_root(const RootPlan& plan) {
     for (const auto& [source, target] : plan.binds) builder.bind(source, target, true);
   }
   if (chdir(plan.root.c_str())) fail_errno("cannot enter " + plan.root.string(), errno);
-  // pivot_root(".", ".") puts the old root on top of the new one; a chroot would forbid the program its own namespaces.
+  // pivot_root(".", ".") puts the old root on top of the new one; a chroot would forbid the program its own
+  // namespaces.
   if (syscall(SYS_pivot_root, ".", ".")) fail_errno("cannot change the root", errno);
   if (umount2(".", MNT_DETACH)) fail_errno("cannot leave the old root", errno);
   if (chdir(plan.workdir.c_str())) fail_errno("cannot enter " + plan.workdir + " of the root", errno);

@@ -9,10 +9,6 @@ extern "C" const char grus_probe_begin[], grus_probe_end[];
 
 namespace grus::tool {
 
-namespace {
-constexpr int kChildStatus = 47;  // what probe/main.c calls kChildStatus
-}
-
 Probe::Probe() : scratch_("probe") {
   std::string_view bytes(grus_probe_begin, static_cast<size_t>(grus_probe_end - grus_probe_begin));
   if (int e = write_file(program(), bytes, O_CREAT | O_EXCL)) fail_errno("cannot write the probe", e);
@@ -20,11 +16,13 @@ Probe::Probe() : scratch_("probe") {
   chmod(scratch_.path().c_str(), 0755);
 }
 
-Outcome Probe::run(const std::string& mode, const std::filesystem::path& engine, const std::string& argv0) const {
+Outcome Probe::run(const std::string& mode, const std::filesystem::path& engine,
+                   const std::string& argv0) const {
   Child child;
   std::string program = this->program();
-  child.arguments = engine.empty() ? std::vector<std::string>{argv0.empty() ? program : argv0, mode}
-                                   : std::vector<std::string>{engine, "-0", argv0.empty() ? program : argv0, program, mode};
+  child.arguments =
+      engine.empty() ? std::vector<std::string>{argv0.empty() ? program : argv0, mode}
+                     : std::vector<std::string>{engine, "-0", argv0.empty() ? program : argv0, program, mode};
   child.program = engine.empty() ? program : engine.string();
   return capture(child);
 }
@@ -48,6 +46,8 @@ std::vector<Finding> findings(const std::string& output) {
   }
   return result;
 }
+
+bool answered(const Outcome& outcome) { return outcome.exited_with(47); }  // kChildStatus of probe/main.c
 
 bool complete(const Outcome& outcome) {
   return outcome.exited_with(0) && outcome.output.find("probe=ok\n") != std::string::npos;

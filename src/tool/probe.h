@@ -25,7 +25,8 @@ class Probe {
   std::filesystem::path program() const { return scratch_.path() / "probe"; }
 
   // An empty engine: through the kernel.
-  Outcome run(const std::string& mode, const std::filesystem::path& engine = {}, const std::string& argv0 = "") const;
+  Outcome run(const std::string& mode, const std::filesystem::path& engine = {},
+              const std::string& argv0 = "") const;
   Outcome run_in_empty_root() const;
 
  private:
@@ -33,7 +34,9 @@ class Probe {
 };
 
 std::vector<Finding> findings(const std::string& output);
-// The probe ran to its end.
+// A run of mode "child" gave its answer.
+bool answered(const Outcome& outcome);
+// A run of mode "all" came to its end.
 bool complete(const Outcome& outcome);
 
 }  // namespace grus::tool

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// grus root create|list|remove: Debian roots for AArch64, made by mmdebstrap with the engine running the maintainer
-// scripts.
+// grus root create|list|remove: Debian roots for AArch64, made by mmdebstrap with the engine running the
+// maintainer scripts.
 //
-// Guarantees: the host's binfmt_misc is not touched where the kernel has private ones (6.7 and later); a root appears
-// under its name only when it is complete; a root is removed with the ids that it was made with. Deliberately not here:
-// what is installed later (that is `grus run --root NAME -- apt-get`).
+// Guarantees: the host's binfmt_misc is not touched where the kernel has private ones (6.7 and later); a root
+// appears under its name only when it is complete; a root is removed with the ids that it was made with.
+// Deliberately not here: what is installed later (that is `grus run --root NAME -- apt-get`).
 #include "tool/roots.h"
 
 #include <fcntl.h>
@@ -59,7 +59,8 @@ std::string mirror_for(const CreateOptions& options) {
   if (!options.mirror.empty()) return options.mirror;
   for (const char* file : {"/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"}) {
     std::string text = read_file(file).value_or("");
-    if (text.find(options.suite) != std::string::npos && text.find("ubuntu") == std::string::npos) return file;
+    if (text.find(options.suite) != std::string::npos && text.find("ubuntu") == std::string::npos)
+      return file;
   }
   return "";
 }
@@ -76,8 +77,8 @@ std::vector<std::string> apt_options() {
 }
 
 std::vector<std::string> mmdebstrap_command(const CreateOptions& options, const fs::path& target) {
-  std::vector<std::string> command = {"mmdebstrap", "--mode=root", "--architectures=arm64", "--skip=check/qemu",
-                                      "--variant=" + options.variant};
+  std::vector<std::string> command = {"mmdebstrap", "--mode=root", "--architectures=arm64",
+                                      "--skip=check/qemu", "--variant=" + options.variant};
   for (const std::string& option : apt_options()) command.push_back(option);
   for (const std::string& packages : options.include) command.push_back("--include=" + packages);
   command.push_back(options.suite);
@@ -96,7 +97,8 @@ int build_in_namespace(const CreateOptions& options, const fs::path& engine, con
   return run_visibly(mmdebstrap_command(options, target));
 }
 
-int build_with_host_registration(const CreateOptions& options, const fs::path& engine, const fs::path& target) {
+int build_with_host_registration(const CreateOptions& options, const fs::path& engine,
+                                 const fs::path& target) {
   Binfmt handlers(Binfmt::kDefaultDirectory);
   handlers.mount_if_needed();
   Handler handler = aarch64_handler(engine);
@@ -144,9 +146,12 @@ int create(const CreateOptions& options) {
     throw Failure(kUnsupported, "mmdebstrap is not installed (Debian: apt-get install mmdebstrap uidmap)");
   fs::create_directories(roots_directory());
   fs::path final = roots_directory() / options.name;
-  if (fs::exists(final)) throw Failure(kUsage, "there is a root " + options.name + " already (grus root remove " + options.name + ")");
+  if (fs::exists(final))
+    throw Failure(kUsage,
+                  "there is a root " + options.name + " already (grus root remove " + options.name + ")");
   fs::path partial = roots_directory() / ("." + options.name + ".partial");
-  Descriptor lock(open((roots_directory() / ("." + options.name + ".lock")).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  Descriptor lock(
+      open((roots_directory() / ("." + options.name + ".lock")).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (flock(lock.get(), LOCK_EX | LOCK_NB))
     throw Failure(kProblems, "another grus is making the root " + options.name);
   if (fs::exists(partial)) remove_tree(partial);
@@ -193,11 +198,13 @@ void add_root(CLI::App& app, int& result) {
   CLI::App* root = app.add_subcommand("root", "AArch64 Debian roots");
   root->require_subcommand(1);
   auto options = std::make_shared<CreateOptions>();
-  CLI::App* command = root->add_subcommand("create", "make one with mmdebstrap; the engine runs the maintainer scripts");
+  CLI::App* command =
+      root->add_subcommand("create", "make one with mmdebstrap; the engine runs the maintainer scripts");
   command->add_option("name", options->name)->required();
   command->add_option("--suite", options->suite, "Debian's release")->capture_default_str();
   command->add_option("--variant", options->variant, "mmdebstrap's variant")->capture_default_str();
-  command->add_option("--include", options->include, "packages to install, separated by commas")->allow_extra_args(false);
+  command->add_option("--include", options->include, "packages to install, separated by commas")
+      ->allow_extra_args(false);
   command->add_option("--mirror", options->mirror, "a mirror or a file of sources; default: as this host");
   command->add_option("--engine", options->engine, "the engine to use (GRUS_ENGINE)");
   command->callback([options, &result] { result = create(*options); });

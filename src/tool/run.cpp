@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// grus run, grus shell: a command of an AArch64 root, run by the engine without any registration in the kernel.
+// grus run, grus shell: a command of an AArch64 root, run by the engine without any registration in the
+// kernel.
 //
-// Guarantees: the engine is opened before the root is entered and executed by descriptor, so nothing is copied into the
-// root; arguments, the status and signals are those of the command. Deliberately no container: the network, the process
-// ids and the user are the caller's.
+// Guarantees: the engine is opened before the root is entered and executed by descriptor, so nothing is
+// copied into the root; arguments, the status and signals are those of the command. Deliberately no
+// container: the network, the process ids and the user are the caller's.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -60,7 +61,8 @@ std::string look_up_program(const std::string& name) {
   throw Failure(126, "cannot execute the engine: " + error_text(errno));
 }
 
-// HOME has to be a directory of the root that the user may write: cargo and many others keep their state there.
+// HOME has to be a directory of the root that the user may write: cargo and many others keep their state
+// there.
 void provide_home(RootPlan& plan, const RunOptions& options) {
   fs::path home = home_directory();
   for (const auto& [source, target] : plan.binds)
@@ -83,17 +85,28 @@ void set_environment(const RunOptions& options) {
   }
   // The host's PATH names programs of the host.
   setenv("PATH", kRootPath, 1);
-  for (const char* name : {"LD_PRELOAD", "LD_LIBRARY_PATH", "QEMU_LD_PREFIX", "TMPDIR", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN",
-                           "CARGO_HOME", "CARGO", "OLDPWD"})
+  for (const char* name : {"LD_PRELOAD", "LD_LIBRARY_PATH", "QEMU_LD_PREFIX", "TMPDIR", "RUSTUP_HOME",
+                           "RUSTUP_TOOLCHAIN", "CARGO_HOME", "CARGO", "OLDPWD"})
     unsetenv(name);
 }
 
 void apply(const std::vector<std::string>& assignments) {
   for (const std::string& assignment : assignments) {
     size_t equals = assignment.find('=');
-    if (equals == 0 || equals == std::string::npos) throw Failure(kUsage, "--env wants NAME=VALUE, not " + assignment);
+    if (equals == 0 || equals == std::string::npos)
+      throw Failure(kUsage, "--env wants NAME=VALUE, not " + assignment);
     setenv(assignment.substr(0, equals).c_str(), assignment.c_str() + equals + 1, 1);
   }
+}
+
+// Directories whose content is the root's own: the host's would hide its programs.
+bool belongs_to_the_system(const fs::path& directory) {
+  auto first = std::next(directory.begin());
+  if (first == directory.end()) return true;
+  for (const char* name :
+       {"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr"})
+    if (*first == name) return true;
+  return *first == "var" && std::next(first) != directory.end() && *std::next(first) == "lib";
 }
 
 [[noreturn]] void run(const RunOptions& options) {
@@ -107,7 +120,7 @@ void apply(const std::vector<std::string>& assignments) {
   RootPlan plan;
   plan.root = resolve_root(options.root);
   fs::path current = fs::current_path();
-  bool bind_current = current != "/" && current != home_directory().root_path();
+  bool bind_current = !belongs_to_the_system(current);
   // A directory of the root itself is there already, under its own name.
   fs::path inside = current.lexically_relative(plan.root);
   bool within = !inside.empty() && *inside.begin() != "..";
@@ -117,14 +130,19 @@ void apply(const std::vector<std::string>& assignments) {
     size_t colon = bind.find(':');
     std::string source = fs::absolute(bind.substr(0, colon));
     std::string target = colon == std::string::npos ? source : bind.substr(colon + 1);
-    if (target.empty() || target[0] != '/') throw Failure(kUsage, "--bind wants an absolute path in the root: " + bind);
+    if (target.empty() || target[0] != '/')
+      throw Failure(kUsage, "--bind wants an absolute path in the root: " + bind);
     plan.binds.emplace_back(source, target);
   }
   plan.optional_binds = {"/etc/resolv.conf", "/etc/hosts"};
   for (const char* name : {"SSL_CERT_FILE", "CARGO_HTTP_CAINFO", "CURL_CA_BUNDLE"})
     if (std::string file = environment(name); !file.empty()) plan.optional_binds.push_back(file);
-  plan.workdir = !options.workdir.empty() ? options.workdir : bind_current ? current.string()
-                 : within && inside != "." ? "/" + inside.string() : "/";
+  if (!options.workdir.empty())
+    plan.workdir = options.workdir;
+  else if (bind_current)
+    plan.workdir = current;
+  else
+    plan.workdir = within ? (fs::path("/") / inside).lexically_normal() : "/";
   set_environment(options);
   provide_home(plan, options);
   setenv("PWD", plan.workdir.c_str(), 1);
@@ -135,8 +153,11 @@ void apply(const std::vector<std::string>& assignments) {
 }
 
 void common_options(CLI::App* command, RunOptions& options) {
-  command->add_option("--root,-r", options.root, "an AArch64 root: a directory, or the name of one that `grus root` made");
-  command->add_option("--bind,-b", options.binds, "HOST[:ROOT], bind a file or directory of the host into the root")
+  command->add_option("--root,-r", options.root,
+                      "an AArch64 root: a directory, or the name of one that `grus root` made");
+  command
+      ->add_option("--bind,-b", options.binds,
+                   "HOST[:ROOT], bind a file or directory of the host into the root")
       ->allow_extra_args(false);
   command->add_option("--workdir,-w", options.workdir, "the directory to start in");
   command->add_option("--env,-e", options.environment, "NAME=VALUE for the command")->allow_extra_args(false);

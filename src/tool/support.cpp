@@ -28,7 +28,8 @@ using Clock = std::chrono::steady_clock;
 std::string error_text(int error) { return std::strerror(error); }
 
 void fail_errno(const std::string& what, int error) {
-  throw Failure(error == EPERM || error == EACCES ? kNotPermitted : kProblems, what + ": " + error_text(error));
+  throw Failure(error == EPERM || error == EACCES ? kNotPermitted : kProblems,
+                what + ": " + error_text(error));
 }
 
 void Descriptor::close() {
@@ -63,7 +64,9 @@ ScratchDirectory::~ScratchDirectory() {
   fs::remove_all(path_, ignored);
 }
 
-bool Outcome::exited_with(int code) const { return status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == code; }
+bool Outcome::exited_with(int code) const {
+  return status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == code;
+}
 
 std::string Outcome::describe() const {
   if (error) return error_text(error);
@@ -151,7 +154,8 @@ Outcome capture(const Child& child) {
   close(out[1]);
   close(err[1]);
   close(failed[1]);
-  if (!drain(out[0], err[0], result.output, result.errors, begin + std::chrono::milliseconds(child.timeout_ms))) {
+  if (!drain(out[0], err[0], result.output, result.errors,
+             begin + std::chrono::milliseconds(child.timeout_ms))) {
     result.timed_out = true;
     kill(-pid, SIGKILL);
   }
@@ -207,6 +211,8 @@ std::vector<std::string> split(std::string_view text, char separator) {
   return parts;
 }
 
-bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+bool starts_with(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
 
 }  // namespace grus::tool

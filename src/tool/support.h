@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What every subcommand of the tool uses: exit codes, failures with a reason, files, child processes.
 //
-// Guarantees: a Failure carries the exit code that the program ends with and a message that names the cause; no function
-// here prints. Deliberately not here: anything about roots, binfmt_misc or the engine.
+// Guarantees: a Failure carries the exit code that the program ends with and a message that names the cause;
+// no function here prints. Deliberately not here: anything about roots, binfmt_misc or the engine.
 #pragma once
 #include <sys/types.h>
 
@@ -67,17 +67,17 @@ struct Outcome {
   int error = 0;           // errno of the exec
   bool timed_out = false;  // was killed
   double milliseconds = 0;
-  std::string output;      // standard output
-  std::string errors;      // standard error
+  std::string output;  // standard output
+  std::string errors;  // standard error
   bool exited_with(int code) const;
   std::string describe() const;
 };
 
 struct Child {
-  std::vector<std::string> arguments;          // [0] is argv[0]
-  std::string program;                         // empty: arguments[0], looked up in PATH
-  int program_fd = -1;                         // executed instead of `program`
-  std::filesystem::path root;                  // chroot there first, in a user namespace when not root
+  std::vector<std::string> arguments;  // [0] is argv[0]
+  std::string program;                 // empty: arguments[0], looked up in PATH
+  int program_fd = -1;                 // executed instead of `program`
+  std::filesystem::path root;          // chroot there first, in a user namespace when not root
   int timeout_ms = 1500;
 };
 

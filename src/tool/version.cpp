@@ -18,8 +18,12 @@ void add_version(CLI::App& app, int& result) {
       return;
     }
     Outcome outcome = capture({{engine.string(), "--version"}, "", -1, "", 1500});
-    std::cout << engine.string() << ": "
-              << (outcome.exited_with(0) ? (outcome.output + outcome.errors).substr(0, (outcome.output + outcome.errors).find('\n')) : outcome.describe()) << "\n";
+    std::cout
+        << engine.string() << ": "
+        << (outcome.exited_with(0)
+                ? (outcome.output + outcome.errors).substr(0, (outcome.output + outcome.errors).find('\n'))
+                : outcome.describe())
+        << "\n";
   });
 }
 

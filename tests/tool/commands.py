@@ -127,6 +127,11 @@ class Roots(unittest.TestCase):
         self.assertEqual(self.run_in("p", "read", "/etc/text").stdout, "of the root\n\n")
         self.assertEqual(self.run_in("p", "read", "/etc/passwd").returncode, 1)
 
+    def test_the_hosts_programs_do_not_hide_the_roots(self):
+        for directory in ("/usr/bin", "/etc", "/"):
+            self.assertEqual(self.run_in("p", "where", cwd=directory).stdout, "/\n")
+        self.assertEqual(self.run_in("p", "where", cwd=self.root / "usr/bin").stdout, "/usr/bin\n")
+
     def test_binds_and_working_directory(self):
         (self.work / "bound").mkdir(exist_ok=True)
         (self.work / "bound/f").write_text("bound\n")

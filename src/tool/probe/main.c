@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The probe: an AArch64 program without libc that the doctor runs through whatever handles AArch64 here.
 //
-// It prints one line per finding, `name=ok` or `name=bad DETAIL`, and `probe=ok` as the last. Each answer is what native
-// Linux gives. It deliberately does not know which emulator runs it.
+// It prints one line per finding, `name=ok` or `name=bad DETAIL`, and `probe=ok` as the last. Each answer is
+// what native Linux gives. It deliberately does not know which emulator runs it.
 //   probe argv0      prints argv[0]
 //   probe child      exits with 47 (what every self-execution is told to do)
 //   probe [all]      everything
@@ -11,10 +11,32 @@ typedef long i64;
 typedef unsigned int u32;
 typedef unsigned char u8;
 
-enum { SYS_openat = 56, SYS_close = 57, SYS_write = 64, SYS_readlinkat = 78, SYS_exit_group = 94, SYS_getpid = 172,
-       SYS_unlinkat = 35, SYS_clone = 220, SYS_execve = 221, SYS_wait4 = 260, SYS_execveat = 281, SYS_symlinkat = 36,
-       SYS_pread64 = 67, SYS_uname = 160, SYS_kill = 129, SYS_memfd_create = 279 };
-enum { AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000, O_CLOEXEC = 02000000, SIGCHLD = 17, CLONE_VM = 0x100, CLONE_VFORK = 0x4000 };
+enum {
+  SYS_openat = 56,
+  SYS_close = 57,
+  SYS_write = 64,
+  SYS_readlinkat = 78,
+  SYS_exit_group = 94,
+  SYS_getpid = 172,
+  SYS_unlinkat = 35,
+  SYS_clone = 220,
+  SYS_execve = 221,
+  SYS_wait4 = 260,
+  SYS_execveat = 281,
+  SYS_symlinkat = 36,
+  SYS_pread64 = 67,
+  SYS_uname = 160,
+  SYS_kill = 129,
+  SYS_memfd_create = 279
+};
+enum {
+  AT_FDCWD = -100,
+  AT_EMPTY_PATH = 0x1000,
+  O_CLOEXEC = 02000000,
+  SIGCHLD = 17,
+  CLONE_VM = 0x100,
+  CLONE_VFORK = 0x4000
+};
 enum { ENOENT = 2, kChildStatus = 47 };
 
 static i64 call(i64 n, i64 a, i64 b, i64 c, i64 d, i64 e) {
@@ -57,26 +79,28 @@ static void report(const char* name, int good, const char* what, u64 value, u32 
   end_line();
 }
 
-// --- instructions -----------------------------------------------------------------------------------------------------
-#define SEQUENCE(name, ...)                                          \
-  void name(const void* operands, void* results);                    \
-  static void test_##name(void) {                                    \
-    static const u64 expected[] = __VA_ARGS__;                       \
-    u64 got[sizeof expected / 8];                                    \
-    for (u64 i = 0; i < sizeof expected / 8; i++) got[i] = 0xa5a5;   \
-    name(operands_##name, got);                                      \
-    for (u64 i = 0; i < sizeof expected / 8; i++)                    \
-      if (*(volatile u64*)&got[i] != expected[i]) {                  \
-        put("isa." #name "=bad word ");                              \
-        put_number(i, 10);                                           \
-        report(" is", 0, "0x", got[i], 16);                          \
-        return;                                                      \
-      }                                                              \
-    report("isa." #name, 1, "", 0, 10);                              \
+// --- instructions
+// -----------------------------------------------------------------------------------------------------
+#define SEQUENCE(name, ...)                                        \
+  void name(const void* operands, void* results);                  \
+  static void test_##name(void) {                                  \
+    static const u64 expected[] = __VA_ARGS__;                     \
+    u64 got[sizeof expected / 8];                                  \
+    for (u64 i = 0; i < sizeof expected / 8; i++) got[i] = 0xa5a5; \
+    name(operands_##name, got);                                    \
+    for (u64 i = 0; i < sizeof expected / 8; i++)                  \
+      if (*(volatile u64*)&got[i] != expected[i]) {                \
+        put("isa." #name "=bad word ");                            \
+        put_number(i, 10);                                         \
+        report(" is", 0, "0x", got[i], 16);                        \
+        return;                                                    \
+      }                                                            \
+    report("isa." #name, 1, "", 0, 10);                            \
   }
 #include "answers.h"
 
-// --- processes --------------------------------------------------------------------------------------------------------
+// --- processes
+// --------------------------------------------------------------------------------------------------------
 static char* child_argv[] = {"probe", "child", 0};
 static char* empty_environment[] = {0};
 
@@ -90,8 +114,9 @@ static int wait_status(i64 pid) {
 static void self_exec(const char* name, int dirfd, const char* path, int flags) {
   i64 pid = call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (pid == 0) {
-    i64 error = flags < 0 ? call(SYS_execve, (i64)path, (i64)child_argv, (i64)empty_environment, 0, 0)
-                          : call(SYS_execveat, dirfd, (i64)path, (i64)child_argv, (i64)empty_environment, flags);
+    i64 error = flags < 0
+                    ? call(SYS_execve, (i64)path, (i64)child_argv, (i64)empty_environment, 0, 0)
+                    : call(SYS_execveat, dirfd, (i64)path, (i64)child_argv, (i64)empty_environment, flags);
     call(SYS_exit_group, error == -kChildStatus ? 1 : -error & 127, 0, 0, 0, 0);
   }
   int status = pid < 0 ? -1 : wait_status(pid);
@@ -164,7 +189,8 @@ static void test_missing_program(void) {
       : "memory");
   if (x0 > 0) wait_status(x0);
   int seen = *(volatile int*)&shared_error;
-  report("spawn.missing-program", seen == ENOENT, "errno seen by the parent: ", (u64)(seen < 0 ? 0 : seen), 10);
+  report("spawn.missing-program", seen == ENOENT, "errno seen by the parent: ", (u64)(seen < 0 ? 0 : seen),
+         10);
 }
 
 static void test_uname(void) {
@@ -210,4 +236,6 @@ __attribute__((used)) int probe_main(u64* stack) {
   return 0;
 }
 
-__asm__(".globl _start\n_start:\n mov x29, xzr\n mov x30, xzr\n mov x0, sp\n bl probe_main\n mov x8, #94\n svc #0\n");
+__asm__(
+    ".globl _start\n_start:\n mov x29, xzr\n mov x30, xzr\n mov x0, sp\n bl probe_main\n mov x8, #94\n svc "
+    "#0\n");
