@@ -29,6 +29,17 @@ void extend(Emitter& e, unsigned size, unsigned from, bool sign, unsigned d, uns
 void shift_constant(Emitter& e, Insn i, Shift op, unsigned amount) {
   unsigned size = size_of(i);
   Reg dst = e.def(i.Rd(), Reg::rax);
+  if (amount && e.host().bmi2 && e.flags_held()) {
+    Reg src = e.use(i.Rn(), Reg::rax, size);
+    e.mov_imm(Reg::rcx, amount);
+    if (op == Shift::shl)
+      e.shlx(size, dst, src, Reg::rcx);
+    else if (op == Shift::shr)
+      e.shrx(size, dst, src, Reg::rcx);
+    else
+      e.sarx(size, dst, src, Reg::rcx);
+    return e.commit(i.Rd(), dst);
+  }
   if (amount) e.clobber_flags();
   e.load(dst, i.Rn(), size);
   if (amount) e.shift_imm(op, size, dst, static_cast<u8>(amount));

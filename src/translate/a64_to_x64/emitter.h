@@ -142,6 +142,8 @@ class Emitter : public x64::Assembler {
   /* -- NZCV ------------------------------------------------------------------------------------------------------- */
   // EFLAGS are about to change.
   void clobber_flags();
+  // EFLAGS hold NZCV that somebody still reads: an instruction that leaves them alone is worth more than a shorter one.
+  bool flags_held() const { return form_ != FlagsForm::Home && needed_; }
   // EFLAGS now hold the guest's flags: Sub (cmp, sub, sbb: CF is a borrow), Add (CF is a carry), Logic (CF = OF = 0, guest
   // C = V = 0). Float, FloatSwapped: of (V)UCOMISS and its kin with guest operands in order, or the other way round;
   // `float_form_for_reader` says which of them the next reader can use directly.
