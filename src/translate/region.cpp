@@ -83,7 +83,7 @@ void RegionBuilder::decode_run(u32 g) {
     if (g != entry_word_ && w.index[g] > 0) break;
     u64 pc = w.guest_begin + u64{4} * g;
     u32 word;
-    if (load_guest(GuestAddr(pc), &word)) break;
+    if (!fetch(pc, &word)) break;
     Op op = a64::decode(word);
     insns_[count_] = Decoded{word, g, op, leader, false, false};
     map_[at] = static_cast<u16>(++count_);
@@ -110,10 +110,23 @@ void RegionBuilder::decode_run(u32 g) {
   if (count_ != first) run_[runs_++] = Run{static_cast<u16>(first), static_cast<u16>(count_ - first)};
 }
 
+// A word of guest code, read a line of 256 bytes at a time.
+bool RegionBuilder::fetch(u64 pc, u32* word) {
+  u64 line = pc & ~u64{sizeof line_words_ - 1};
+  if (line != line_) {
+    line_ = ~u64{0};
+    if (copy_from_guest(line_words_, GuestAddr(line), sizeof line_words_)) return false;
+    line_ = line;
+  }
+  *word = line_words_[(pc - line) / 4];
+  return true;
+}
+
 bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
   entry_word_ = static_cast<u32>((pc - window_->guest_begin) / 4);
   map_base_ = entry_word_ > kRegionSpan / 2 ? entry_word_ - kRegionSpan / 2 : 0;
   count_ = fixups_ = colds_ = runs_ = queued_ = 0;
+  line_ = ~u64{0};  // what was read for the last region may have changed
   u32 probe;
   if (MemoryFault f = load_guest(GuestAddr(pc), &probe)) {
     *fault = f;
@@ -152,7 +165,7 @@ bool RegionBuilder::live_at(u64 pc, unsigned depth, bool callee) {
   for (unsigned n = 0; n < 12; n++, pc += 4) {
     if (int i = index_of(pc); i >= 0 && insns_[i].live_in) return true;
     u32 word;
-    if (load_guest(GuestAddr(pc), &word)) return true;
+    if (!fetch(pc, &word)) return true;
     RowTraits r = row(a64::decode(word));
     if (r.reads_nzcv()) return true;
     if (r.writes_nzcv()) return false;

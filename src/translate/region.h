@@ -75,6 +75,7 @@ class RegionBuilder {
     u16 first, count;
   };
 
+  bool fetch(u64 pc, u32* word);
   bool discover(u64 pc, MemoryFault* fault);
   void decode_run(u32 guest_word);
   void liveness();
@@ -89,6 +90,8 @@ class RegionBuilder {
 
   unsigned lockstep_;
   cache::Window* window_;
+  u64 line_;  // whose words line_words_ holds
+  u32 line_words_[64];
   u8* base_;  // of the region's host code
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
