@@ -110,7 +110,7 @@ void expect(const std::function<void(Assembler&)>& emit, const std::string& mnem
   }
 }
 
-const unsigned kSizes[] = {8, 16, 32, 64}, kWideSizes[] = {16, 32, 64}, kWordSizes[] = {32, 64};
+const unsigned kSizes[] = {8, 16, 32, 64}, kWordSizes[] = {32, 64};
 std::vector<Reg> registers() {
   std::vector<Reg> all;
   for (unsigned n = 0; n < 16; n++) all.push_back(static_cast<Reg>(n));
