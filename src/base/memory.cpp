@@ -222,6 +222,11 @@ void engine_free(void* p, size_t bytes) {
   g_free[c] = f;
 }
 
+void register_memory_locks() {
+  register_lock(g_objects_lock);
+  register_lock(g_pages_lock);
+}
+
 void lock_memory_for_fork() {
   g_objects_lock.acquire();
   g_pages_lock.acquire();

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "linux/process.h"
 #include "linux/signal.h"
+#include "run/code_map.h"
 #include "run/execute.h"
 
 // rdi new stack pointer, rsi function, rdx its argument.
@@ -205,6 +206,10 @@ Task* new_initial_task() {
 
 void start_initial_task(Task& task) {
   set_host_thread_block(&task.host_block);
+  // What a vfork child may hold when it is killed; its parent goes on in the same memory.
+  register_lock(run::translator_lock);
+  register_lock(g_kept_lock);
+  register_memory_locks();
   set_host_altstack(task);
   install_fault_handlers(task.sighand);
   // The mask is inherited through exec; faults may be in it, and are only emulated as blocked.
