@@ -418,34 +418,32 @@ void CSINC(Emitter& e, Insn i) { select(e, i, Else::Increment); }
 void CSINV(Emitter& e, Insn i) { select(e, i, Else::Invert); }
 void CSNEG(Emitter& e, Insn i) { select(e, i, Else::Negate); }
 
-// The comparison when the condition holds, else the immediate flags: both ways end with NZCV in its memory home.
+// The comparison when the condition holds, else the immediate flags: EFLAGS hold NZCV in borrow sense either way.
 static void conditional_compare(Emitter& e, Insn i, bool negative, bool immediate) {
   unsigned size = size_of(i);
   if (i.cond() >= 14) return e.call_semantics();
   CC cc = e.condition(i.cond());
-  e.flags_in_memory();
   a64::CpuState image;
   image.set_nzcv(i.nzcv());
-  Mem home = state(offsetof(CpuState, nzcv_image));
-  // Flags need not be saved: this instruction writes all four.
-  e.mov_imm(Reg::rdx, image.nzcv_image);
-  u8* skip = e.jcc8(x64::invert(cc));
+  u8* otherwise = e.jcc8(x64::invert(cc));
   Reg left = e.use(i.Rn(), Reg::rax, size);
-  Alu op = negative ? Alu::add : Alu::cmp;
   if (negative && left != Reg::rax) {
     e.mov(size, Reg::rax, left);
     left = Reg::rax;
   }
+  Alu op = negative ? Alu::add : Alu::cmp;
   if (immediate)
     e.alu_imm(op, size, left, static_cast<i32>(i.imm5()));
   else
     e.alu_with(op, size, left, i.Rm());
   if (negative) e.cmc();
-  e.setcc(CC::o, Reg::rax);
-  e.lahf();
-  e.mov(32, Reg::rdx, Reg::rax);
-  e.patch8(skip);
-  e.mov(16, home, Reg::rdx);
+  u8* done = e.jmp8();
+  e.patch8(otherwise);
+  e.mov_imm(Reg::rax, image.nzcv_image);
+  e.alu_imm(Alu::add, 8, Reg::rax, 0x7f);  // OF from al, the rest from ah, as Emitter::load_flags_as_sub
+  e.sahf();
+  e.patch8(done);
+  e.set_flags(FlagsForm::Sub);
 }
 void CCMN_reg(Emitter& e, Insn i) { conditional_compare(e, i, true, false); }
 void CCMP_reg(Emitter& e, Insn i) { conditional_compare(e, i, false, false); }
