@@ -6,8 +6,9 @@
 // operation may execute only on lanes the guest asks for and only once, or exactly. What differs is decided by a check behind the
 // operation, which sends the instruction to its semantics before anything is committed:
 //  * NaN results: which operand's payload wins, and the sign of the default NaN.
-//  * A result of exactly the smallest normal magnitude: Arm detects tininess before rounding, x86 after it. Addition and
-//    subtraction have no inexact results there and need no such check.
+//  * A result of exactly the smallest normal magnitude: Arm detects tininess before rounding, x86 after it with an unbounded
+//    exponent, so it matters when a result is less than half a unit below. Addition and subtraction have no inexact results there;
+//    a quotient of two significands of p bits is at least 2^-p away from 1. They need no such check.
 // All of this is for FPCR with FZ, DN, AHP and FZ16 clear (`host_arithmetic`); other contexts run the semantics.
 #pragma once
 #include "translate/a64_to_x64/simd.h"

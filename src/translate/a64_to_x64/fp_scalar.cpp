@@ -184,7 +184,7 @@ void FRINTX_s(Emitter& e, Insn i) { round(e, i, kByMxcsr); }
 void FADD_s(Emitter& e, Insn i) { binary(e, i, kAdd, true, Check::Nan); }
 void FSUB_s(Emitter& e, Insn i) { binary(e, i, kSub, false, Check::Nan); }
 void FMUL_s(Emitter& e, Insn i) { binary(e, i, kMul, true, Check::NanAndTiny); }
-void FDIV_s(Emitter& e, Insn i) { binary(e, i, kDiv, false, Check::NanAndTiny); }
+void FDIV_s(Emitter& e, Insn i) { binary(e, i, kDiv, false, Check::Nan); }
 void FNMUL_s(Emitter& e, Insn i) { binary(e, i, kMul, true, Check::NanAndTiny, true); }
 // The numeric forms differ for NaNs only.
 void FMAX_s(Emitter& e, Insn i) { minimum_maximum(e, i, true); }

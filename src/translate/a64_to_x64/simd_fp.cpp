@@ -245,7 +245,7 @@ void compare_zero(Emitter& e, Insn i, u8 predicate, Order order, bool scalar) {
 void FADD_v(Emitter& e, Insn i) { three_same(e, i, kAdd, Check::Nan); }
 void FSUB_v(Emitter& e, Insn i) { three_same(e, i, kSub, Check::Nan); }
 void FMUL_v(Emitter& e, Insn i) { three_same(e, i, kMul, Check::NanAndTiny); }
-void FDIV_v(Emitter& e, Insn i) { three_same(e, i, kDiv, Check::NanAndTiny); }
+void FDIV_v(Emitter& e, Insn i) { three_same(e, i, kDiv, Check::Nan); }
 void FABD_v(Emitter& e, Insn i) { three_same(e, i, kSub, Check::Nan, true); }
 void FMLA_v(Emitter& e, Insn i) { multiply_add(e, i, 0xb8); }
 void FMLS_v(Emitter& e, Insn i) { multiply_add(e, i, 0xbc); }
