@@ -285,7 +285,10 @@ bool compare_region(ThreadState& t, u16& translated_nzcv) {
   t.exit_reason = static_cast<u32>(ExitReason::Lookup);
   t.resume_by_interpretation = false;
 
-  if (cpu.pc != semantics.pc && on_path(cpu.pc)) {
+  // The path goes upwards: an instruction on it that was interrupted was met for the first time, even if the
+  // path's end leads back to it.
+  bool early = reason == ExitReason::Interrupted || reason == ExitReason::Reexecute || cpu.pc != semantics.pc;
+  if (early && on_path(cpu.pc)) {
     // Left on the way: a signal, an instruction that ends translated code, a fault that the host alone sees.
     // Compare there.
     static CpuState left;
