@@ -255,7 +255,7 @@ unsigned RegionBuilder::reader_condition() const {
 
 void RegionBuilder::exit_site(Emitter& e, u8* place, u64 target) {
   u64 known = !lockstep_ && window_->contains(target) && !(target & 3) ? window_->find(target) : 0;
-  cold_[colds_++] = ColdStub{Cold::Exit, static_cast<u16>(current_), place, nullptr, target, known};
+  add_cold() = ColdStub{Cold::Exit, static_cast<u16>(current_), place, nullptr, target, known};
 }
 
 namespace {
@@ -304,14 +304,14 @@ void RegionBuilder::call(Emitter& e, u64 target) {
 }
 
 void RegionBuilder::add_cold_semantics(u8* place) {
-  cold_[colds_++] = ColdStub{Cold::Semantics, static_cast<u16>(current_), place, nullptr, 0, 0};
+  add_cold() = ColdStub{Cold::Semantics, static_cast<u16>(current_), place, nullptr, 0, 0};
 }
 void RegionBuilder::add_cold_indirect(u8* place, bool is_call) {
-  cold_[colds_++] = ColdStub{is_call ? Cold::IndirectCall : Cold::Indirect, static_cast<u16>(current_), place,
+  add_cold() = ColdStub{is_call ? Cold::IndirectCall : Cold::Indirect, static_cast<u16>(current_), place,
                              nullptr, 0, 0};
 }
 void RegionBuilder::add_cold_return(u8* place) {
-  cold_[colds_++] = ColdStub{Cold::Return, static_cast<u16>(current_), place, nullptr, 0, 0};
+  add_cold() = ColdStub{Cold::Return, static_cast<u16>(current_), place, nullptr, 0, 0};
 }
 
 void RegionBuilder::emit_cold(Emitter& e) {
@@ -432,7 +432,10 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
         bool next_here = next_in_order_ != ~0u && insns_[next_in_order_].guest_word == d.guest_word + 1;
         if (!next_here) {
           // A mark of its own: a call's landing is found by where the next instruction begins.
-          marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - base), 0, d.guest_word + 1 - low_, 0, 0};
+          // A signal that comes here finds NZCV where the last instruction left it.
+          FlagsForm left = e.home_valid_ ? FlagsForm::Home : e.form_;
+          marks_[mark_count_++] =
+              InsnMark{static_cast<u32>(e.at() - base), static_cast<u32>(left), d.guest_word + 1 - low_, 0, 0};
           e.settle_flags();
           jump(e, e.pc_ + 4);
         } else if (insns_[next_in_order_].leader) {

@@ -71,6 +71,7 @@ class RegionBuilder {
     u64 target;   // Exit: guest pc
     u64 known;    // Exit: host address that the site jumps to already
   };
+  static constexpr unsigned kMaxColds = 4 * kRegionInsns;  // the most that any template asks for
   struct Run {
     u16 first, count;
   };
@@ -81,6 +82,10 @@ class RegionBuilder {
   void liveness();
   bool live_at(u64 target, unsigned depth, bool callee);
   bool live_after(unsigned i);
+  ColdStub& add_cold() {
+    CHECK(colds_ < kMaxColds);
+    return cold_[colds_++];
+  }
   void emit_cold(Emitter& e);
   int index_of(u64 pc) const;
   int reachable(u64 pc) const;
@@ -104,7 +109,7 @@ class RegionBuilder {
   cache::InsnMark marks_[3 * kRegionInsns + 16];
   unsigned mark_count_;
   Fixup fixup_[kRegionInsns * 2];
-  ColdStub cold_[kRegionInsns * 2];
+  ColdStub cold_[kMaxColds];
   Run run_[kRegionInsns];
   u32 queue_[kRegionInsns];
   u16 map_[kRegionSpan];  // guest word - map_base_ -> index + 1
