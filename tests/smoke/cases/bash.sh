@@ -10,7 +10,7 @@ read -r first rest <<< "alpha beta gamma"; echo "$rest/$first"
 cat <(echo sub) <(echo stitution) | tr a-z A-Z
 trap 'echo on exit' EXIT; trap 'echo usr1' USR1; kill -USR1 $$
 (exit 3); echo $?; false | true; echo "${PIPESTATUS[@]}"
-sleep 100 & kill -TERM $!; wait $!; echo $?
+sh -c 'kill -TERM $$' & wait $!; echo $?
 for i in 1 2 3 4; do (echo "child $i" > "out$i") & done; wait; cat out?
 bash -c 'kill -SEGV $$' 2>/dev/null; echo $?
 no_such_command_here; echo $?

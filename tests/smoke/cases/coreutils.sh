@@ -4,7 +4,7 @@ seq 100000 | md5sum; seq 100000 | sha1sum; seq 100000 | sha512sum; seq 100000 | 
 seq 20 | tac | paste -sd, ; seq 20 | shuf --random-source=<(yes 1) | tr '\n' ' '; echo
 factor 1234567890123 18446744073709551557; numfmt --to=iec 123456789; expr 17 '*' 23
 echo "$(printf 'b 2\na 1\nc 3\n' | sort | join - <(printf 'a x\nc y\n'))"
-mkdir -p d/e/f; touch -d '2001-02-03 04:05:06 UTC' d/e/file; ln -s ../e d/link; ln d/e/file d/hard
+mkdir -p d/e/f; touch -d '2001-02-03 04:05:06 UTC' d/e/file; ln -s ../e d/link; ln d/e/file d/hard; touch -d '2001-02-03 04:05:06 UTC' d/e/f
 stat -c '%n %F %a %s %h' d/e/file d/link d/e; TZ=UTC ls -l --time-style=long-iso d/e | tail -n +2 | cut -c1-11,30-
 cp -a d copy; diff -r d copy && echo same; mv copy moved; rm -r moved; ls d
 find d -newermt 2002-01-01 -type d | sort; du --apparent-size -b d/e/file; test -L d/link; echo $?

@@ -21,7 +21,7 @@ int main() {
   std::atomic<long> total{0}; std::vector<std::thread> t; for (int i = 0; i < 8; i++) t.emplace_back([&, i] { for (int j = 0; j < 20000; j++) total += i; }); for (auto &x : t) x.join();
   auto f = std::async(std::launch::async, [] { return 6 * 7; }); std::cout << total << " " << f.get() << "\n";
   std::cout << std::regex_replace("2024-05-17", std::regex("(\\d+)-(\\d+)"), "$2/$1") << " " << std::hexfloat << 1.0 / 3 << std::defaultfloat << " " << 1e100 << "\n";
-  return m.at("zz");
+  std::cout.flush(); return m.at("zz");
 }
 C
 g++ -std=c++20 -O2 -pthread a.cpp -o a && ./a; echo $?
