@@ -36,7 +36,7 @@ struct HostSiginfo {
 
 extern "C" {
 [[gnu::visibility("hidden")]] extern const char grus_enter_begin[], grus_enter_end[], grus_semantics_begin[],
-    grus_semantics_end[], grus_abort[], grus_leave_spilled[];
+    grus_semantics_end[], grus_abort[], grus_leave_spilled[], grus_return_miss[], grus_call_semantics[];
 extern const char __executable_start[], etext[];
 }
 
@@ -106,6 +106,12 @@ void interrupt(ThreadState& t, void* host_context) {
   if ((c.ip >= ptr(grus_enter_begin) && c.ip < ptr(grus_enter_end)) ||
       (c.ip >= ptr(grus_semantics_begin) && c.ip < ptr(grus_semantics_end)))
     return abandon(t, c);
+  // The one stub that goes back to translated code without looking at `interrupt`.
+  if (c.ip >= ptr(grus_return_miss) && c.ip < ptr(grus_call_semantics)) {
+    c.flags |= kTrapFlag;
+    t.stepping = true;
+    return;
+  }
   cache::Place place;
   if (in_engine(c.ip) || !place_of(c.ip, &place)) {
     // C++, which looks at `interrupt` on its way; or the host's vDSO on behalf of it.
