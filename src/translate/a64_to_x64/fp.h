@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
-// What the floating-point templates share: operands without the rest of their registers, and the checks after which a host result
-// is the guest's.
+// What the floating-point templates share: operands without the rest of their registers, and the checks after
+// which a host result is the guest's.
 //
-// Host arithmetic runs under the guest's rounding mode with every exception masked, and MXCSR's sticky bits become FPSR's, so an
-// operation may execute only on lanes the guest asks for and only once, or exactly. What differs is decided by a check behind the
-// operation, which sends the instruction to its semantics before anything is committed:
+// Host arithmetic runs under the guest's rounding mode with every exception masked, and MXCSR's sticky bits
+// become FPSR's, so an operation may execute only on lanes the guest asks for and only once, or exactly. What
+// differs is decided by a check behind the operation, which sends the instruction to its semantics before
+// anything is committed:
 //  * NaN results: which operand's payload wins, and the sign of the default NaN.
-//  * A result of exactly the smallest normal magnitude: Arm detects tininess before rounding, x86 after it with an unbounded
-//    exponent, so it matters when a result is less than half a unit below. Addition and subtraction have no inexact results there;
-//    a quotient of two significands of p bits is at least 2^-p away from 1. They need no such check.
-// All of this is for FPCR with FZ, DN, AHP and FZ16 clear (`host_arithmetic`); other contexts run the semantics.
+//  * A result of exactly the smallest normal magnitude: Arm detects tininess before rounding, x86 after it
+//  with an unbounded
+//    exponent, so it matters when a result is less than half a unit below. Addition and subtraction have no
+//    inexact results there; a quotient of two significands of p bits is at least 2^-p away from 1. They need
+//    no such check.
+// All of this is for FPCR with FZ, DN, AHP and FZ16 clear (`host_arithmetic`); other contexts run the
+// semantics.
 #pragma once
 #include "translate/a64_to_x64/simd.h"
 
@@ -20,8 +24,9 @@ using simd::kB;
 using simd::kC;
 
 // Opcodes in map 0f; the prefix chooses ss, sd, ps or pd.
-inline constexpr u8 kAdd = 0x58, kMul = 0x59, kSub = 0x5c, kMin = 0x5d, kDiv = 0x5e, kMax = 0x5f, kSqrt = 0x51, kAnd = 0x54,
-                    kAndNot = 0x55, kOr = 0x56, kXor = 0x57, kUcomi = 0x2e, kComi = 0x2f, kCompare = 0xc2, kMoveMask = 0x50;
+inline constexpr u8 kAdd = 0x58, kMul = 0x59, kSub = 0x5c, kMin = 0x5d, kDiv = 0x5e, kMax = 0x5f,
+                    kSqrt = 0x51, kAnd = 0x54, kAndNot = 0x55, kOr = 0x56, kXor = 0x57, kUcomi = 0x2e,
+                    kComi = 0x2f, kCompare = 0xc2, kMoveMask = 0x50;
 // Predicates of CMPPS and its kin that SSE has too.
 inline constexpr u8 kEqual = 0, kLess = 1, kLessEqual = 2, kUnordered = 3;
 
@@ -38,7 +43,9 @@ inline bool host_arithmetic(Emitter& e) {
   return false;
 }
 
-/* -- Scalars --------------------------------------------------------------------------------------------------------- */
+/* -- Scalars
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 // x = Vn's low element, zero above. x is not Vn's home.
 inline void load_scalar(Emitter& e, bool is_double, Xmm x, unsigned n) {
@@ -74,7 +81,9 @@ inline void clear_above(Emitter& e, bool is_double, Xmm x) {
 }
 
 // Where a result may be made before the checks have passed: not in an operand that the semantics would read.
-inline Xmm result_register(Emitter& e, unsigned d, bool is_operand) { return is_operand ? kA : e.vdef(d, kA); }
+inline Xmm result_register(Emitter& e, unsigned d, bool is_operand) {
+  return is_operand ? kA : e.vdef(d, kA);
+}
 
 // Changes EFLAGS and kB.
 inline void check_scalar(Emitter& e, bool is_double, Xmm x, Check check) {
@@ -89,7 +98,9 @@ inline void check_scalar(Emitter& e, bool is_double, Xmm x, Check check) {
   e.semantics_if(CC::e);
 }
 
-/* -- Vectors --------------------------------------------------------------------------------------------------------- */
+/* -- Vectors
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 // Changes EFLAGS, rax and kB. Every lane is looked at.
 inline void check_vector(Emitter& e, bool is_double, Xmm x, Check check) {
@@ -130,7 +141,8 @@ inline void load_vector(Emitter& e, Insn i, Xmm x, unsigned n) {
     load_scalar(e, true, x, n);
 }
 
-/* -- Conversions to and from integers -------------------------------------------------------------------------------- */
+/* -- Conversions to and from integers
+ * -------------------------------------------------------------------------------- */
 
 inline constexpr unsigned bias(bool is_double) { return is_double ? 1023 : 127; }
 inline constexpr unsigned fraction_bits(bool is_double) { return is_double ? 52 : 23; }
@@ -169,11 +181,11 @@ inline void scale(Emitter& e, bool is_double, Xmm x, int exponent) {
   e.sse3(scalar_prefix(is_double), 1, kMul, x, x, kB);
 }
 
-// kB = kA rounded to an integral value, ties away from zero; |kA| is below 2^62. ROUNDSD's `quiet` (8) or 0 says whether that
-// raises inexact. Changes kC; kA keeps its sign bit only.
+// kB = kA rounded to an integral value, ties away from zero; |kA| is below 2^62. ROUNDSD's `quiet` (8) or 0
+// says whether that raises inexact. Changes kC; kA keeps its sign bit only.
 //
-// What truncation cut off is exact, and so is its double, which truncates to the 1 to add or to a zero. Zeros' signs depend on
-// the rounding mode on the way; the result's sign is the operand's.
+// What truncation cut off is exact, and so is its double, which truncates to the 1 to add or to a zero.
+// Zeros' signs depend on the rounding mode on the way; the result's sign is the operand's.
 inline void round_away(Emitter& e, bool is_double, bool packed, u8 quiet) {
   u8 prefix = packed ? packed_prefix(is_double) : scalar_prefix(is_double);
   u8 opcode = static_cast<u8>((packed ? 0x08 : 0x0a) + is_double);

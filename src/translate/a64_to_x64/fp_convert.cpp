@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Scalar conversions: between single and double precision, to and from integers and fixed point in general registers. Half
-// precision runs its semantics.
+// Scalar conversions: between single and double precision, to and from integers and fixed point in general
+// registers. Half precision runs its semantics.
 //
-// A conversion that is out of range raises invalid and nothing else in the architecture, so a conversion that may raise inexact
-// for such an operand on the host (because it goes through a wider integer, or rounds first) looks at the exponent beforehand.
+// A conversion that is out of range raises invalid and nothing else in the architecture, so a conversion that
+// may raise inexact for such an operand on the host (because it goes through a wider integer, or rounds
+// first) looks at the exponent beforehand.
 #include "translate/a64_to_x64/fp.h"
 
 namespace grus::a64_to_x64::templates {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Scalar floating point of single and double precision on host SSE arithmetic; half precision runs its semantics.
+// Scalar floating point of single and double precision on host SSE arithmetic; half precision runs its
+// semantics.
 //
-// See fp.h for why a host result is the guest's. Comparisons stay in EFLAGS until somebody needs them elsewhere.
+// See fp.h for why a host result is the guest's. Comparisons stay in EFLAGS until somebody needs them
+// elsewhere.
 #include "translate/a64_to_x64/fp.h"
 
 namespace grus::a64_to_x64::templates {
@@ -10,18 +12,22 @@ using namespace fp;
 
 namespace {
 
-Constant magnitude_low(bool is_double) { return is_double ? Constant::MagnitudeLow64 : Constant::MagnitudeLow32; }
+Constant magnitude_low(bool is_double) {
+  return is_double ? Constant::MagnitudeLow64 : Constant::MagnitudeLow32;
+}
 Constant sign_low(bool is_double) { return is_double ? Constant::SignLow64 : Constant::SignLow32; }
 
 void binary(Emitter& e, Insn i, u8 opcode, bool commutative, Check check, bool negate = false) {
   if (!host_arithmetic(e)) return;
   e.clobber_flags();
   unsigned n = i.Rn(), m = i.Rm(), d = i.Rd();
-  // The first operand lends what is above the result: zeros for nothing when they are known, or when it is loaded from memory.
+  // The first operand lends what is above the result: zeros for nothing when they are known, or when it is
+  // loaded from memory.
   unsigned bits = i.sz() ? 64 : 32;
   bool known = e.zero_above(n, bits) && Emitter::vhome(n) != Xmm::none;
   bool other_known = e.zero_above(m, bits) && Emitter::vhome(m) != Xmm::none;
-  if (commutative && !known && (other_known || (Emitter::vhome(n) != Xmm::none && Emitter::vhome(m) == Xmm::none))) {
+  if (commutative && !known &&
+      (other_known || (Emitter::vhome(n) != Xmm::none && Emitter::vhome(m) == Xmm::none))) {
     n = i.Rm();
     m = i.Rn();
   }
@@ -32,8 +38,9 @@ void binary(Emitter& e, Insn i, u8 opcode, bool commutative, Check check, bool n
   commit_scalar(e, i.sz(), d, x);
 }
 
-// The host's minimum and maximum take their second operand when both are zero: with both orders, and sees a negative zero (or
-// its absence) in either. NaNs go to the semantics before MINSD raises invalid for a quiet one.
+// The host's minimum and maximum take their second operand when both are zero: with both orders, and sees a
+// negative zero (or its absence) in either. NaNs go to the semantics before MINSD raises invalid for a quiet
+// one.
 void minimum_maximum(Emitter& e, Insn i, bool is_maximum) {
   if (!host_arithmetic(e)) return;
   e.clobber_flags();
@@ -131,7 +138,8 @@ constexpr u8 kQuiet = 8, kByMxcsr = 4;
 
 }  // namespace
 
-/* -- One source ------------------------------------------------------------------------------------------------------ */
+/* -- One source
+ * ------------------------------------------------------------------------------------------------------ */
 
 void FMOV_s(Emitter& e, Insn i) {
   if (i.Rn() == i.Rd()) {
@@ -179,7 +187,8 @@ void FRINTA_s(Emitter& e, Insn i) {
 void FRINTI_s(Emitter& e, Insn i) { round(e, i, kQuiet | kByMxcsr); }
 void FRINTX_s(Emitter& e, Insn i) { round(e, i, kByMxcsr); }
 
-/* -- Two and three sources ------------------------------------------------------------------------------------------- */
+/* -- Two and three sources
+ * ------------------------------------------------------------------------------------------- */
 
 void FADD_s(Emitter& e, Insn i) { binary(e, i, kAdd, true, Check::Nan); }
 void FSUB_s(Emitter& e, Insn i) { binary(e, i, kSub, false, Check::Nan); }
@@ -197,7 +206,8 @@ void FMSUB_s(Emitter& e, Insn i) { multiply_add(e, i, 0xbd); }   // a - n * m: V
 void FNMADD_s(Emitter& e, Insn i) { multiply_add(e, i, 0xbf); }  // -a - n * m: VFNMSUB231SD
 void FNMSUB_s(Emitter& e, Insn i) { multiply_add(e, i, 0xbb); }  // n * m - a: VFMSUB231SD
 
-/* -- Compare and select ---------------------------------------------------------------------------------------------- */
+/* -- Compare and select
+ * ---------------------------------------------------------------------------------------------- */
 
 void FCMP_s(Emitter& e, Insn i) { compare(e, i, false, false); }
 void FCMP_zero_s(Emitter& e, Insn i) { compare(e, i, true, false); }
@@ -227,7 +237,9 @@ void FCSEL_s(Emitter& e, Insn i) {
   commit_scalar(e, i.sz(), i.Rd(), x);
 }
 
-/* -- Moves ----------------------------------------------------------------------------------------------------------- */
+/* -- Moves
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 // shared/functions/float/vfpexpandimm/VFPExpandImm
 void FMOV_imm_s(Emitter& e, Insn i) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Vector floating point of single and double precision on host SSE arithmetic: three same, by element, pairwise, across lanes, and
-// the Advanced SIMD scalar forms. Half precision, estimates and their steps, and FMULX run their semantics; the latter raise nothing
-// for infinity times zero, which the host calls invalid.
+// Vector floating point of single and double precision on host SSE arithmetic: three same, by element,
+// pairwise, across lanes, and the Advanced SIMD scalar forms. Half precision, estimates and their steps, and
+// FMULX run their semantics; the latter raise nothing for infinity times zero, which the host calls invalid.
 //
-// See fp.h for why a host result is the guest's. Comparisons need no check: the host's predicates raise invalid as the guest's do.
+// See fp.h for why a host result is the guest's. Comparisons need no check: the host's predicates raise
+// invalid as the guest's do.
 #include "translate/a64_to_x64/fp.h"
 
 namespace grus::a64_to_x64::templates {
@@ -14,7 +15,8 @@ namespace {
 
 void finish(Emitter& e, Insn i, Xmm x) { simd::finish(e, i, x); }
 
-/* -- Arithmetic, lane by lane ------------------------------------------------------------------------------------------- */
+/* -- Arithmetic, lane by lane
+ * ------------------------------------------------------------------------------------------- */
 
 void three_same(Emitter& e, Insn i, u8 opcode, Check check, bool absolute = false) {
   if (!host_arithmetic(e)) return;
@@ -64,7 +66,9 @@ void multiply_add(Emitter& e, Insn i, u8 opcode) {
   finish(e, i, kA);
 }
 
-/* -- By element ---------------------------------------------------------------------------------------------------------- */
+/* -- By element
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 // kC = the element everywhere, or in the low half when Q is clear.
 void load_element(Emitter& e, Insn i, bool low_half) {
@@ -115,7 +119,8 @@ void scalar_multiply_add_element(Emitter& e, Insn i, u8 opcode) {
   commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 
-/* -- Scalar three same --------------------------------------------------------------------------------------------------- */
+/* -- Scalar three same
+ * --------------------------------------------------------------------------------------------------- */
 
 void absolute_difference(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
@@ -127,7 +132,8 @@ void absolute_difference(Emitter& e, Insn i) {
   commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 
-/* -- Minimum, maximum ---------------------------------------------------------------------------------------------------- */
+/* -- Minimum, maximum
+ * ---------------------------------------------------------------------------------------------------- */
 
 // kA = the minima or maxima of kA and kB; changes kC. No NaNs: MINPS would raise invalid for quiet ones.
 void combine(Emitter& e, bool is_double, bool is_maximum) {
@@ -210,14 +216,17 @@ void across(Emitter& e, Insn i, bool is_maximum) {
   commit_scalar(e, false, i.Rd(), kA);
 }
 
-/* -- Comparisons --------------------------------------------------------------------------------------------------------- */
+/* -- Comparisons
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 enum class Order : u8 { Straight, Swapped };
 
 // Straight: Vn op Vm.
 void compare(Emitter& e, Insn i, u8 predicate, Order order, bool scalar, bool magnitudes = false) {
   if (!host_arithmetic(e)) return;
-  unsigned left = order == Order::Straight ? i.Rn() : i.Rm(), right = order == Order::Straight ? i.Rm() : i.Rn();
+  unsigned left = order == Order::Straight ? i.Rn() : i.Rm(),
+           right = order == Order::Straight ? i.Rm() : i.Rn();
   Mem magnitude = e.constant(i.sz() ? Constant::Magnitude64 : Constant::Magnitude32);
   auto operand = [&](Xmm x, unsigned n) {
     scalar ? load_scalar(e, i.sz(), x, n) : load_vector(e, i, x, n);
@@ -260,7 +269,8 @@ void FMLS_s_elem(Emitter& e, Insn i) { scalar_multiply_add_element(e, i, 0xbd); 
 
 void FSQRT_v(Emitter& e, Insn i) { one_source(e, i, 1, packed_prefix(i.sz()), kSqrt); }
 void FABS_v(Emitter& e, Insn i) {
-  e.sse3(0, 1, kAnd, kA, e.vuse(i.Rn(), kA), e.constant(i.sz() ? Constant::Magnitude64 : Constant::Magnitude32));
+  e.sse3(0, 1, kAnd, kA, e.vuse(i.Rn(), kA),
+         e.constant(i.sz() ? Constant::Magnitude64 : Constant::Magnitude32));
   finish(e, i, kA);
 }
 void FNEG_v(Emitter& e, Insn i) {
@@ -269,10 +279,10 @@ void FNEG_v(Emitter& e, Insn i) {
 }
 
 // The numeric forms differ for NaNs only.
-#define EXTREME(NAME, IS_MAXIMUM)                                                     \
-  void NAME##_v(Emitter& e, Insn i) { minimum_maximum(e, i, IS_MAXIMUM); }            \
-  void NAME##P_v(Emitter& e, Insn i) { pairwise(e, i, IS_MAXIMUM); }                  \
-  void NAME##P_s(Emitter& e, Insn i) { scalar_pairwise(e, i, IS_MAXIMUM); }           \
+#define EXTREME(NAME, IS_MAXIMUM)                                           \
+  void NAME##_v(Emitter& e, Insn i) { minimum_maximum(e, i, IS_MAXIMUM); }  \
+  void NAME##P_v(Emitter& e, Insn i) { pairwise(e, i, IS_MAXIMUM); }        \
+  void NAME##P_s(Emitter& e, Insn i) { scalar_pairwise(e, i, IS_MAXIMUM); } \
   void NAME##V(Emitter& e, Insn i) { across(e, i, IS_MAXIMUM); }
 EXTREME(FMAX, true)
 EXTREME(FMIN, false)
@@ -305,8 +315,8 @@ void FADDP_s(Emitter& e, Insn i) {
   commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 
-#define COMPARISON(NAME, PREDICATE, ORDER, MAGNITUDES)                                                   \
-  void NAME##_v(Emitter& e, Insn i) { compare(e, i, PREDICATE, Order::ORDER, false, MAGNITUDES); }       \
+#define COMPARISON(NAME, PREDICATE, ORDER, MAGNITUDES)                                             \
+  void NAME##_v(Emitter& e, Insn i) { compare(e, i, PREDICATE, Order::ORDER, false, MAGNITUDES); } \
   void NAME##_s(Emitter& e, Insn i) { compare(e, i, PREDICATE, Order::ORDER, true, MAGNITUDES); }
 COMPARISON(FCMEQ, kEqual, Straight, false)
 COMPARISON(FCMGE, kLessEqual, Swapped, false)
@@ -314,8 +324,8 @@ COMPARISON(FCMGT, kLess, Swapped, false)
 COMPARISON(FACGE, kLessEqual, Swapped, true)
 COMPARISON(FACGT, kLess, Swapped, true)
 #undef COMPARISON
-#define COMPARISON(NAME, PREDICATE, ORDER)                                                               \
-  void NAME##_zero_v(Emitter& e, Insn i) { compare_zero(e, i, PREDICATE, Order::ORDER, false); }         \
+#define COMPARISON(NAME, PREDICATE, ORDER)                                                       \
+  void NAME##_zero_v(Emitter& e, Insn i) { compare_zero(e, i, PREDICATE, Order::ORDER, false); } \
   void NAME##_zero_s(Emitter& e, Insn i) { compare_zero(e, i, PREDICATE, Order::ORDER, true); }
 COMPARISON(FCMEQ, kEqual, Straight)
 COMPARISON(FCMGE, kLessEqual, Swapped)

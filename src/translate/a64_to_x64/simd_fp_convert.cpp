@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Vector conversions and roundings of single and double precision, and the scalar ones within vector registers. Half precision
-// sources of FCVTL use F16C; integers from ties away, FCVTXN, narrowing to half and most fixed-point forms run their semantics.
+// Vector conversions and roundings of single and double precision, and the scalar ones within vector
+// registers. Half precision sources of FCVTL use F16C; integers from ties away, FCVTXN, narrowing to half and
+// most fixed-point forms run their semantics.
 //
-// Elements and their integers are equally wide here: whatever is out of range has no fraction (or is negative where the result is
-// unsigned, which is looked at first), so rounding it raises no inexact that the guest would not see.
+// Elements and their integers are equally wide here: whatever is out of range has no fraction (or is negative
+// where the result is unsigned, which is looked at first), so rounding it raises no inexact that the guest
+// would not see.
 #include "translate/a64_to_x64/fp.h"
 
 namespace grus::a64_to_x64::templates {
@@ -43,7 +45,9 @@ void require_below_away(Emitter& e, Insn i) {
   e.semantics_if(CC::ne);
 }
 
-/* -- To integers --------------------------------------------------------------------------------------------------------- */
+/* -- To integers
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 // kA = kA's doubles as integers, which fit; else the semantics. Changes rax, rdx and kB.
 void doubles_to_integers(Emitter& e) {
@@ -133,7 +137,8 @@ void scalar_to_unsigned(Emitter& e, Insn i) {
   commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 
-/* -- From integers ------------------------------------------------------------------------------------------------------- */
+/* -- From integers
+ * ------------------------------------------------------------------------------------------------------- */
 
 // kA = 2^-fbits times kA, exactly.
 void scale_lanes(Emitter& e, bool is_double, unsigned fbits) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // LD1 to LD4 and ST1 to ST4: whole registers, single lanes, replicated elements.
 //
-// Every access comes before the first register changes. A load of several registers reads its first and its last bytes into
-// scratch; as they are at most 64 bytes apart, what lies between cannot fault after that. Stores may have written a part when they
-// fault; the semantics then write the same bytes again as far as the architecture says.
+// Every access comes before the first register changes. A load of several registers reads its first and its
+// last bytes into scratch; as they are at most 64 bytes apart, what lies between cannot fault after that.
+// Stores may have written a part when they fault; the semantics then write the same bytes again as far as the
+// architecture says.
 #include "translate/a64_to_x64/simd.h"
 
 namespace grus::a64_to_x64::templates {
@@ -39,17 +40,22 @@ unsigned vt(Insn i, unsigned k) { return (i.Rt() + k) % 32; }
 
 unsigned registers_of(Insn i) {
   switch (i.ld1_regs()) {
-    case 7: return 1;
-    case 10: return 2;
-    case 6: return 3;
-    default: return 4;
+    case 7:
+      return 1;
+    case 10:
+      return 2;
+    case 6:
+      return 3;
+    default:
+      return 4;
   }
 }
 
 void load(Emitter& e, bool q, Xmm x, Mem m) { q ? e.movups(x, m) : e.movq(x, m); }
 void store(Emitter& e, bool q, Mem m, Xmm x) { q ? e.movups(m, x) : e.movq(m, x); }
 
-/* -- LD1 and ST1 of whole registers: elements do not matter ------------------------------------------------------------ */
+/* -- LD1 and ST1 of whole registers: elements do not matter
+ * ------------------------------------------------------------ */
 
 void load_registers(Emitter& e, Insn i, bool post) {
   unsigned count = registers_of(i), bytes = i.Q() ? 16 : 8;
@@ -79,15 +85,20 @@ void store_registers(Emitter& e, Insn i, bool post) {
   write_back(e, i, a, post, count * bytes);
 }
 
-/* -- Two interleaved --------------------------------------------------------------------------------------------------- */
+/* -- Two interleaved
+ * --------------------------------------------------------------------------------------------------- */
 
 // x = even elements in its low half, odd ones in its high half.
 void separate(Emitter& e, unsigned size, Xmm x) {
   switch (size) {
-    case 0: return op(e, kShuffleBytes, x, x, Constant::EvenOddBytes);
-    case 1: return op(e, kShuffleBytes, x, x, Constant::EvenOddHalves);
-    case 2: return shuffle_words(e, x, x, 0xd8);
-    default: return;
+    case 0:
+      return op(e, kShuffleBytes, x, x, Constant::EvenOddBytes);
+    case 1:
+      return op(e, kShuffleBytes, x, x, Constant::EvenOddHalves);
+    case 2:
+      return shuffle_words(e, x, x, 0xd8);
+    default:
+      return;
   }
 }
 
@@ -123,9 +134,11 @@ void store_two(Emitter& e, Insn i, bool post) {
   write_back(e, i, a, post, i.Q() ? 32 : 16);
 }
 
-/* -- Three interleaved ------------------------------------------------------------------------------------------------- */
+/* -- Three interleaved
+ * ------------------------------------------------------------------------------------------------- */
 
-// Positions in memory's vector `part` that belong to register n: element 3e + n is element position lanes * part + p.
+// Positions in memory's vector `part` that belong to register n: element 3e + n is element position lanes *
+// part + p.
 Constant three_mask(unsigned size, unsigned n, unsigned part) {
   unsigned lanes = 16u >> size;
   return Constant::ThreeMask + 3 * size + (n + 3 * lanes - lanes * part) % 3;
@@ -191,7 +204,8 @@ void store_three(Emitter& e, Insn i, bool post) {
   write_back(e, i, a, post, total);
 }
 
-/* -- Four interleaved -------------------------------------------------------------------------------------------------- */
+/* -- Four interleaved
+ * -------------------------------------------------------------------------------------------------- */
 
 // x = a vector of memory with the elements of each register together, as words.
 void load_quarter(Emitter& e, unsigned size, Xmm x, Mem m) {
@@ -258,7 +272,8 @@ void store_four(Emitter& e, Insn i, bool post) {
   write_back(e, i, a, post, i.Q() ? 64 : 32);
 }
 
-/* -- Single lanes ------------------------------------------------------------------------------------------------------ */
+/* -- Single lanes
+ * ------------------------------------------------------------------------------------------------------ */
 
 struct Lane {
   unsigned size, index;
@@ -355,12 +370,12 @@ void ST2_multi_post(Emitter& e, Insn i) { store_two(e, i, true); }
 void ST3_multi_post(Emitter& e, Insn i) { store_three(e, i, true); }
 void ST4_multi_post(Emitter& e, Insn i) { store_four(e, i, true); }
 
-#define SINGLE(COUNT)                                                                         \
-  void LD##COUNT##_lane(Emitter& e, Insn i) { load_lane(e, i, COUNT, false); }                \
-  void ST##COUNT##_lane(Emitter& e, Insn i) { store_lane(e, i, COUNT, false); }               \
-  void LD##COUNT##R(Emitter& e, Insn i) { load_replicate(e, i, COUNT, false); }               \
-  void LD##COUNT##_lane_post(Emitter& e, Insn i) { load_lane(e, i, COUNT, true); }            \
-  void ST##COUNT##_lane_post(Emitter& e, Insn i) { store_lane(e, i, COUNT, true); }           \
+#define SINGLE(COUNT)                                                               \
+  void LD##COUNT##_lane(Emitter& e, Insn i) { load_lane(e, i, COUNT, false); }      \
+  void ST##COUNT##_lane(Emitter& e, Insn i) { store_lane(e, i, COUNT, false); }     \
+  void LD##COUNT##R(Emitter& e, Insn i) { load_replicate(e, i, COUNT, false); }     \
+  void LD##COUNT##_lane_post(Emitter& e, Insn i) { load_lane(e, i, COUNT, true); }  \
+  void ST##COUNT##_lane_post(Emitter& e, Insn i) { store_lane(e, i, COUNT, true); } \
   void LD##COUNT##R_post(Emitter& e, Insn i) { load_replicate(e, i, COUNT, true); }
 SINGLE(1)
 SINGLE(2)
