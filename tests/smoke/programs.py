@@ -24,7 +24,9 @@ AS_ROOT = {"dpkg", "apt"}  # they change the root and undo it
 FORGIVEN = [
     (rb"aarch64|x86[-_]64|amd64|arm64", b"ARCH"),
     (rb"0x[0-9a-f]{6,}", b"ADDRESS"),
+    (rb"^[0-9A-F]{16}(?=:error:)", b"THREAD"),
     (rb"(line \d+: +)\d+ (Segmentation fault|Aborted|Killed|Terminated)", rb"\1PID \2"),
+    (rb"^thread '(.*)' \(\d+\)", rb"thread '\1' (ID)"),
     (rb"No record of process \d+", b"No record of process PID"),
     (rb"/tmp/cc\w{6}", b"/tmp/ccTEMP"),
     (rb"Reading database \.\.\. \d+", b"Reading database ... N"),  # the roots differ by what their own packages bring
@@ -33,7 +35,7 @@ FORGIVEN = [
 
 def forgiven(data):
     for pattern, replacement in FORGIVEN:
-        data = re.sub(pattern, replacement, data)
+        data = re.sub(pattern, replacement, data, flags=re.M)
     return data
 
 

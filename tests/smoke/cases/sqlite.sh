@@ -1,3 +1,4 @@
+# (Reals are not dumped: SQLite prints them by way of long double, which differs between the architectures.)
 # A data base on disk and in memory, full-text search, floats, a killed transaction.
 sqlite3 db <<'S'
 create table t(id integer primary key, name text, value real); create index i on t(name);
@@ -8,4 +9,4 @@ explain query plan select * from t where name = 'n5'; update t set value = value
 create virtual table f using fts5(x); insert into f values('the quick brown fox'), ('lazy dog'); select * from f where f match 'quick OR dog';
 select json_extract('{"a":[1,2,{"b":3}]}', '$.a[2].b'); select date('2024-02-28', '+2 days'), strftime('%s', '2000-01-01'), julianday('2000-01-01');
 S
-sqlite3 db 'select sum(id), sum(value) from t'; sqlite3 db .dump | sha256sum; sqlite3 db 'select * from nowhere'; echo $?; sqlite3 n.db < /dev/null; sqlite3 -json :memory: 'select 1 as a, null as b'
+sqlite3 db 'select sum(id), sum(value) from t'; sqlite3 db 'update t set value = cast(round(value) as integer)' '.dump t' | sha256sum; sqlite3 db 'select * from nowhere'; echo $?; sqlite3 n.db < /dev/null; sqlite3 -json :memory: 'select 1 as a, null as b'
