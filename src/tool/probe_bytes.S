@@ -6,3 +6,5 @@
 grus_probe_begin:
   .incbin GRUS_PROBE_FILE
 grus_probe_end:
+
+  .section .note.GNU-stack, "", @progbits
