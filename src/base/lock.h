@@ -28,6 +28,8 @@ class Lock {
   // In a child after fork, or when the owner is known to be dead: makes the lock free.
   void reset() { word_ = 0; }
   u32 owner() const { return word_ & ~kContended; }
+  // Does the calling thread hold it? For signal handlers, which must not wait for themselves.
+  bool is_mine() const;
 
  private:
   static constexpr u32 kContended = 1u << 31;

@@ -282,17 +282,16 @@ void execute(ThreadState& t) {
       if (cpu.exception.kind != ExceptionKind::None) return;
       continue;
     }
-    u64 host = entry_for(t);
-    if (!host) return;
-    switch (static_cast<ExitReason>(t.exit_reason)) {
-      case ExitReason::Direct: link(t.exit_site, host); break;
-      case ExitReason::Indirect: {
-        g_statistics.lookups++;
-        lookup_entry(t, cpu.pc) = LookupEntry{cpu.pc | cpu.fp_context, host};
-        break;
-      }
-      default: break;
+    // The way back from a system call is mostly known: no lock then.
+    LookupEntry& known = lookup_entry(t, cpu.pc);
+    u64 key = cpu.pc | cpu.fp_context, host = known.host;
+    if (known.key != key) {
+      host = entry_for(t);
+      if (!host) return;
+      g_statistics.lookups++;
+      known = LookupEntry{key, host};
     }
+    if (static_cast<ExitReason>(t.exit_reason) == ExitReason::Direct) link(t.exit_site, host);
     grus_enter(&t, host);
     ExitReason reason = static_cast<ExitReason>(t.exit_reason);
     if (reason == ExitReason::Exception) {

@@ -16,7 +16,7 @@
 namespace grus::run {
 namespace {
 
-constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigSegv = 11;
+constexpr int kSigTrap = 5, kSigBus = 7, kSigSegv = 11;
 constexpr int kTrapTrace = 2, kSiKernel = 0x80;
 constexpr u64 kTrapFlag = 1 << 8;
 
@@ -94,6 +94,8 @@ void abandon(ThreadState& t, HostContext& c) {
 }
 
 bool place_of(u64 rip, cache::Place* place) {
+  // The host's vDSO, called under the lock: not translated code, and nothing to wait for.
+  if (translator_lock.is_mine()) return false;
   LockGuard guard(translator_lock);
   cache::Window* w = window_of_host(rip);
   return w && cache::locate(*w, rip, place);
