@@ -34,6 +34,11 @@ test-threads = 8
 [profile.default.junit]
 path = "junit.xml"
 """
+CARGO_CONFIG = """[source.crates-io]
+replace-with = "vendored-sources"
+[source.vendored-sources]
+directory = "vendor"
+"""
 
 
 def copy_workspace(directory):
@@ -59,14 +64,15 @@ def fetch_ripgrep(root):
     (fetch / "src/lib.rs").touch()
     (fetch / "Cargo.toml").write_text('[package]\nname = "fetch"\nversion = "0.1.0"\nedition = "2021"\n'
                                       f'[dependencies]\nripgrep = "={RIPGREP}"\n')
-    script = ("set -e; cargo vendor --quiet >/dev/null; cd vendor/ripgrep; mkdir -p .cargo;"
-              "cargo vendor --quiet --locked > .cargo/config.toml; mv $PWD ../../ripgrep")
+    script = ("set -e; cargo vendor --quiet >/dev/null; cd vendor/ripgrep; "
+              "cargo vendor --quiet --locked > /dev/null; mv $PWD ../../ripgrep")
     give(fetch)
     result = root.run("fetch", ["bash", "-c", script], sandbox.USER)
     if result.returncode:
         sys.exit("ripgrep could not be fetched:\n" + result.stderr.decode(errors="replace"))
-    (fetch / "ripgrep/.config").mkdir(exist_ok=True)
-    (fetch / "ripgrep/.config/nextest.toml").write_text(NEXTEST_CONFIG)
+    for name, text in ((".config/nextest.toml", NEXTEST_CONFIG), (".cargo/config.toml", CARGO_CONFIG)):
+        (fetch / "ripgrep" / name).parent.mkdir(exist_ok=True)
+        (fetch / "ripgrep" / name).write_text(text)
     give(fetch / "ripgrep")
     (fetch / "ripgrep").rename(target)
     return target
