@@ -300,9 +300,13 @@ static void die_no_frame(void) {  // no room for the frame: SIGSEGV whatever the
   raise(SIGUSR1);
 }
 static void stop_and_go(void) {
+  int go[2];
+  CHECK(!pipe(go));
   pid_t c = fork();
   if (!c) {
+    char byte;
     kill(getpid(), SIGSTOP);
+    read(go[0], &byte, 1);  // stopping again too early would take the "continued" away
     raise(SIGTSTP);
     _exit(9);
   }
@@ -310,6 +314,7 @@ static void stop_and_go(void) {
   CHECK(waitpid(c, &st, WUNTRACED) == c && WIFSTOPPED(st) && WSTOPSIG(st) == SIGSTOP);
   kill(c, SIGCONT);
   CHECK(waitpid(c, &st, WCONTINUED) == c && WIFCONTINUED(st));
+  write(go[1], "", 1);
   CHECK(waitpid(c, &st, WUNTRACED) == c && ((WIFSTOPPED(st) && WSTOPSIG(st) == SIGTSTP) || WIFEXITED(st)));
   if (!WIFEXITED(st)) {
     kill(c, SIGCONT);
