@@ -15,7 +15,7 @@ fn main() {
     let v = vec![1, 2, 3]; std::process::exit(v[std::env::args().count()]);
 }
 R
-for o in '-C opt-level=0' -O '-C opt-level=3 -C lto=fat' '-C panic=abort -O' '-C opt-level=s -g'; do rustc $o a.rs -o a && ./a; echo $?; done
+for o in '-C opt-level=0 -g' '-C opt-level=3 -C lto=fat' '-C panic=abort -C opt-level=s'; do rustc $o a.rs -o a && ./a; echo $?; done
 echo 'fn main() { let s = String::new(); drop(s); println!("{s}"); }' > wrong.rs; rustc --color=never wrong.rs; echo $?
 echo 'fn f(n: u64) -> u64 { if n == 0 { 0 } else { 1 + f(n - 1) + f(0) } } fn main() { println!("{}", f(u64::MAX)); }' > deep.rs; rustc -A warnings deep.rs && ./deep 2>&1 | grep -o 'has overflowed its stack'; ./deep > /dev/null 2>&1; echo $?
 echo '#[test] fn t() {} #[test] #[should_panic] fn p() { panic!() }' > t.rs; rustc --test t.rs && ./t --test-threads 1 -q | grep -o 'ok. 2 passed'
