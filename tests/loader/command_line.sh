@@ -95,7 +95,7 @@ fi
 
 # Narrow places: little address space, few descriptors, a small stack, no randomisation, the legacy layout.
 expect 0 "<./prog> execfn ./prog" sh -c 'ulimit -v 200000; exec "$0" ./prog' "$engine"
-expect 0 "<./prog> execfn ./prog" sh -c 'ulimit -n 5; exec "$0" ./prog 3>&- 4>&-' "$engine"
+expect 0 "<./prog> execfn ./prog" sh -c 'exec 3>&- 4>&-; ulimit -n 5; exec "$0" ./prog' "$engine"
 expect 0 "<./prog> execfn ./prog" sh -c 'ulimit -s 100; exec "$0" ./prog' "$engine"
 expect 0 "<./prog> execfn ./prog" sh -c 'ulimit -s unlimited; exec "$0" ./prog' "$engine"
 if setarch -R true 2>/dev/null; then
