@@ -56,8 +56,10 @@ def give(directory):
 def fetch_ripgrep(root):
     """The crate and everything that it needs, by the native cargo, into <work>/ripgrep."""
     target = root.work / "ripgrep"
-    if target.exists():
+    config = target / ".cargo/config.toml"
+    if config.exists() and config.read_text() == CARGO_CONFIG:
         return target
+    shutil.rmtree(target, ignore_errors=True)
     fetch = root.work / "fetch"
     shutil.rmtree(fetch, ignore_errors=True)
     (fetch / "src").mkdir(parents=True)
@@ -163,9 +165,9 @@ def test_ripgrep(build, arm, native, work, report):
     print("chroot by", sandbox.enter(build / "grus-aarch64"), flush=True)
     native_root, guest_root = sandbox.Root(native, work / "native"), sandbox.Root(arm, work / "guest")
     source = fetch_ripgrep(native_root)
-    if not (guest_root.work / "ripgrep").exists():
-        shutil.copytree(source, guest_root.work / "ripgrep", symlinks=True, ignore=shutil.ignore_patterns("target"))
-        give(guest_root.work / "ripgrep")
+    shutil.rmtree(guest_root.work / "ripgrep", ignore_errors=True)
+    shutil.copytree(source, guest_root.work / "ripgrep", symlinks=True, ignore=shutil.ignore_patterns("target"))
+    give(guest_root.work / "ripgrep")
     junit, seconds = nextest(lambda c: native_root.run("ripgrep", c, sandbox.USER), source, report, "native")
     expected = results_of(junit, work / "native-ripgrep.txt")
     count = sum(1 for _ in open(expected, encoding="utf-8"))
