@@ -136,6 +136,8 @@ def unprivileged_run(build, arm_root, work):
 
 
 def results_of(junit, file):
+    if not junit.exists():
+        sys.exit("the native run has no report: there is nothing to compare with")
     with open(file, "w", encoding="utf-8") as out:
         subprocess.run([sys.executable, RESULTS, junit], check=True, stdout=out)
     return file
