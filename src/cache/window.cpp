@@ -33,12 +33,13 @@ bool GrowingArray<T>::append(const T* v, u32 n) {
     u32 bigger = capacity ? capacity * 2 : static_cast<u32>(65536 / sizeof(T));
     T* p = static_cast<T*>(map_engine_pages(page_up(bigger * sizeof(T))));
     if (!p) return false;
-    if (data) {
-      __builtin_memcpy(p, data, size * sizeof(T));
-      unmap_engine_pages(data, page_up(capacity * sizeof(T)));
-    }
+    // In this order: a vfork child may be killed anywhere, and its parent goes on with what is there.
+    T* old = data;
+    u32 old_capacity = capacity;
+    if (old) __builtin_memcpy(p, old, size * sizeof(T));
     data = p;
     capacity = bigger;
+    if (old) unmap_engine_pages(old, page_up(old_capacity * sizeof(T)));
   }
   for (u32 i = 0; i < n; i++) data[size++] = v[i];
   return true;

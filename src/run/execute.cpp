@@ -342,6 +342,7 @@ const Statistics& statistics() {
 }
 
 u64 guest_pc_of(u64 host_pc) {
+  if (translator_lock.is_mine()) return 0;  // the crash is in the translator itself
   LockGuard guard(translator_lock);
   cache::Window* w = window_of_host(host_pc);
   cache::Place p;

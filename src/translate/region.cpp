@@ -365,12 +365,29 @@ void RegionBuilder::emit_cold(Emitter& e) {
 }
 
 
+// A vfork child was killed while it translated in its parent's memory: what it left half done is undone. Nothing of it was in
+// the index yet.
+void RegionBuilder::recover() {
+  __builtin_memset(map_, 0, sizeof map_);
+  cache::Window& w = *window_;
+  while (w.regions.size && w.regions.data[w.regions.size - 1].host_begin >= w.used) {
+    u32 marks = w.regions.data[--w.regions.size].mark_begin;
+    if (w.marks.size > marks) w.marks.size = marks;
+  }
+  while (w.links.size && w.links.data[w.links.size - 1].site >= w.used) w.links.size--;
+}
+
 BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 exec_end, u64* host,
                                  MemoryFault* fault) {
+  if (busy_) recover();
+  busy_ = true;
   window_ = &w;
   limit_low_ = exec_begin > w.guest_begin ? static_cast<u32>((exec_begin - w.guest_begin) / 4) : 0;
   limit_high_ = static_cast<u32>(((exec_end < w.guest_end ? exec_end : w.guest_end) - w.guest_begin) / 4);
-  if (!discover(pc, fault)) return BuildResult::Unreadable;
+  if (!discover(pc, fault)) {
+    busy_ = false;
+    return BuildResult::Unreadable;
+  }
   liveness();
 
   BuildResult result = BuildResult::Ok;
@@ -478,6 +495,7 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
     }
   }
   for (unsigned i = 0; i < count_; i++) map_[insns_[i].guest_word - map_base_] = 0;
+  busy_ = false;
   return result;
 }
 

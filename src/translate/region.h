@@ -76,6 +76,7 @@ class RegionBuilder {
     u16 first, count;
   };
 
+  void recover();
   bool fetch(u64 pc, u32* word);
   bool discover(u64 pc, MemoryFault* fault);
   void decode_run(u32 guest_word);
@@ -95,6 +96,7 @@ class RegionBuilder {
 
   unsigned lockstep_;
   cache::Window* window_;
+  bool busy_;  // in build(); found set there: the one who built is dead
   u64 line_;  // whose words line_words_ holds
   u32 line_words_[64];
   u8* base_;  // of the region's host code
