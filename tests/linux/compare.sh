@@ -8,6 +8,6 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/n" "$work/g" && cp "$native" "$work/n/program" && cp "$guest" "$work/g/program" || exit 1
 "$work/n/program" >"$work/native" 2>&1
 echo "exit status $?" >>"$work/native"
-timeout 60 "$engine" "$work/g/program" >"$work/guest" 2>&1
+timeout -k 5 60 "$engine" "$work/g/program" >"$work/guest" 2>&1
 echo "exit status $?" >>"$work/guest"
 diff -u "$work/native" "$work/guest"
