@@ -132,6 +132,22 @@ void* map_engine_pages(size_t bytes, PageUse use) {
   return reinterpret_cast<void*>(at);
 }
 
+void* map_engine_file(size_t bytes, int fd, u64 prot, u64 flags) {
+  u64 step = (page_up(bytes) + kAlign - 1) / kAlign * kAlign + kAlign;
+  LockGuard guard(g_pages_lock);
+  know_fixed_ranges();
+  for (int attempts = 0; attempts < 64; attempts++) {
+    if (g_next + step > address_map::kEngineArena + address_map::kEngineArenaSize) g_next = address_map::kEngineArena;
+    u64 at = g_next + kAlign;
+    g_next += step;
+    i64 p = host_syscall(__NR_mmap, at, bytes, prot, flags | MAP_FIXED_NOREPLACE, static_cast<u64>(fd), 0);
+    if (static_cast<u64>(p) == at) return reinterpret_cast<void*>(p);
+    if (!is_error(p)) host_syscall(__NR_munmap, static_cast<u64>(p), bytes);
+    if (is_error(p) && p != kErrorExists) break;
+  }
+  return nullptr;
+}
+
 void unmap_engine_pages(void* p, size_t bytes) {
   bytes = page_up(bytes);
   u64 a = ptr(p);

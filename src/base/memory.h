@@ -19,6 +19,8 @@ enum class PageUse : u8 { Data, Code };  // Code is mapped read-write-execute
 // serves as the guard of a stack); other guard pages are the caller's business (host mprotect).
 void* map_engine_pages(size_t bytes, PageUse use = PageUse::Data);
 void unmap_engine_pages(void* p, size_t bytes);
+// Maps the first `bytes` of a file inside the arena; nullptr on any failure. Returned with unmap_engine_pages.
+void* map_engine_file(size_t bytes, int fd, u64 prot, u64 flags);
 // True when [a, a+n) touches memory that belongs to the engine: its image, arena, windows.
 bool is_engine_memory(u64 a, u64 n);
 // Declares memory mapped elsewhere (a code window beside its module) as the engine's, and back.

@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: MIT
 #include "cache/window.h"
 
+#include <linux/mman.h>
+
 #include "base/address_map.h"
+#include "base/guest_memory.h"
+#include "base/hash.h"
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "cache/file.h"
 
 namespace grus::cache {
 namespace {
 
 constexpr u32 kLandingBytes = 5;  // lea rsp,[rsp+8] behind every translated call
-constexpr i32 kProtRwx = 7, kMapPrivateAnonFixedNoReplace = 0x2 | 0x20 | 0x4000 | 0x100000;
+constexpr u64 kProtRwx = PROT_READ | PROT_WRITE | PROT_EXEC;
+constexpr u32 kClaimBytes = 32 << 10;  // taken at once where several processes publish at the same time
+
+constexpr u32 line_up(u32 offset) { return (offset + kLine - 1) & ~(kLine - 1); }
 
 // Beside the module if that room is free: one constant delta, so that cached code reaches its module rip-relative.
 u8* map_beside(u64 guest_begin, u64 bytes) {
   u64 want = page_down(guest_begin) + address_map::kWindowDelta;
-  i64 r = host_syscall(__NR_mmap, want, bytes, kProtRwx, kMapPrivateAnonFixedNoReplace, static_cast<u64>(-1), 0);
+  i64 r = host_syscall(__NR_mmap, want, bytes, kProtRwx,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ~u64{0}, 0);
   if (is_error(r)) return nullptr;
   if (static_cast<u64>(r) != want) {  // a kernel without MAP_FIXED_NOREPLACE took it as a hint
     host_syscall(__NR_munmap, static_cast<u64>(r), bytes);
@@ -25,12 +34,178 @@ u8* map_beside(u64 guest_begin, u64 bytes) {
   return reinterpret_cast<u8*>(want);
 }
 
+void unmap_beside(u8* code, u64 bytes) {
+  host_syscall(__NR_munmap, ptr(code), bytes);
+  release_engine_range(ptr(code), bytes);
+}
+
+// Tables of the own area: few windows with a file ever need them.
+bool prepare_own(Window& w) {
+  if (w.own.lines) return true;
+  u32 bytes = w.own.end - w.own.begin;
+  if (!bytes) return false;
+  w.own.lines = static_cast<u32*>(map_engine_pages(lines_bytes(bytes)));
+  w.own.records = static_cast<u8*>(map_engine_pages(page_up(bytes / 2)));
+  w.own.records_end = bytes / 2;
+  w.own.used = w.own.begin + kCodeBegin;  // offset 0 means "unknown" in the index
+  return w.own.lines && w.own.records;
+}
+
+// `shared` is lost (a full disk, a truncated file, no room left): what is translated from now on is this process's own.
+void stop_publishing(Window& w) {
+  if (!w.shared) return;
+  host_syscall(__NR_munmap, ptr(w.shared), w.layout.total);
+  w.shared = nullptr;
+  drop_claims(w);
+}
+
+bool make_code_writable(Window& w) {
+  if (w.code_writable) return true;
+  w.code_writable = !is_error(host_syscall(__NR_mprotect, ptr(w.code), w.file.end, kProtRwx));
+  return w.code_writable;
+}
+
+template <typename T>
+bool put(u8* to, const T& value) {
+  return !store_guest(GuestAddr(ptr(to)), value);
+}
+bool put_bytes(u8* to, const void* from, size_t n) { return !copy_to_guest(GuestAddr(ptr(to)), from, n); }
+
+// Takes `bytes` of a counter in the file's header. false: not available.
+bool take(u8* counter, u32 bytes, u32 end, u32* taken) {
+  u32 have;
+  if (load_guest(GuestAddr(ptr(counter)), &have)) return false;
+  for (;;) {
+    if (have > end || bytes > end - have) return false;
+    u32 expected = have, desired = have + bytes;
+    if (compare_exchange_guest(GuestAddr(ptr(counter)), 4, &expected, &desired)) return false;
+    if (expected == have) break;
+    have = expected;
+  }
+  *taken = have;
+  return true;
+}
+
+u8* header_field(const Window& w, size_t offset) { return w.shared + offset; }
+
+bool stamp(Window& w) { return put(header_field(w, offsetof(Header, written_ns)), realtime_ns()); }
+
+Published publish_to_file(Window& w, const Room& room, const Draft& d) {
+  u32 end = line_up(room.begin + d.bytes), size = Region::size_of(d.mark_count, d.exit_count), record;
+  if (room.claimed) {
+    if (end > w.claimed_end) {
+      drop_claims(w);
+      return Published::Again;
+    }
+    w.claimed = end;
+  } else {
+    u32 expected = room.begin;
+    if (compare_exchange_guest(GuestAddr(ptr(header_field(w, offsetof(Header, code_used)))), 4, &expected, &end)) {
+      stop_publishing(w);
+      return Published::Again;
+    }
+    if (expected != room.begin) {
+      // Somebody else publishes too: take enough for a while.
+      if (take(header_field(w, offsetof(Header, code_used)), kClaimBytes, w.layout.code_bytes, &w.claimed))
+        w.claimed_end = w.claimed + kClaimBytes;
+      return Published::Again;
+    }
+  }
+  Region r{};
+  r.bytes = size;
+  r.host_begin = room.begin;
+  r.host_end = room.begin + d.bytes;
+  r.body_end = room.begin + d.body_bytes;
+  r.guest_low = d.guest_low;
+  r.guest_high = d.guest_high;
+  r.entry = d.entry;
+  r.mark_count = static_cast<u16>(d.mark_count);
+  r.exit_count = static_cast<u16>(d.exit_count);
+  r.checksum = checksum_of(r, d.marks, d.exits, d.code);
+
+  u8* base = w.shared;
+  bool ok = stamp(w) && take(header_field(w, offsetof(Header, records_used)), size, w.layout.records_bytes, &record) &&
+            put_bytes(base + w.layout.code + room.begin, d.code, d.bytes);
+  if (ok) {
+    u8* to = base + w.layout.records + record;
+    ok = put_bytes(to, &r, sizeof r) && put_bytes(to + sizeof r, d.marks, d.mark_count * sizeof(InsnMark)) &&
+         put_bytes(to + sizeof r + d.mark_count * sizeof(InsnMark), d.exits, d.exit_count * sizeof(Exit));
+  }
+  u8* lines = base + w.layout.lines;
+  for (u32 at = room.begin; at < end && ok; at += kLine) ok = put(lines + at / kLine * 4, record + 1);
+  // First what is covered, then the entries: whoever finds an entry finds all of its region covered.
+  u8* index = base + w.layout.index;
+  u32 fresh = 0;
+  for (u32 i = 0; i < d.word_count && ok; i++) {
+    i32 old;
+    u8* at = index + u64{4} * d.words[i];
+    ok = !load_guest(GuestAddr(ptr(at)), &old);
+    if (!ok || old) continue;
+    fresh++;
+    ok = put(at, kCovered);
+  }
+  for (u32 i = 0; i < d.word_count && ok; i++)
+    if (d.hosts[i] >= 0) ok = put(index + u64{4} * d.words[i], static_cast<i32>(room.begin) + d.hosts[i]);
+  if (!ok) {
+    stop_publishing(w);
+    return Published::Again;
+  }
+  Header* h = reinterpret_cast<Header*>(base);
+  __atomic_fetch_add(&h->insns_translated, d.word_count, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&h->insns_distinct, fresh, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&h->regions, 1, __ATOMIC_RELAXED);
+  w.insns_distinct += fresh;
+  w.regions_published++;
+  return Published::Done;
+}
+
+Published publish_own(Window& w, const Room& room, const Draft& d) {
+  Area& a = w.own;
+  u32 size = Region::size_of(d.mark_count, d.exit_count);
+  if (room.begin + d.bytes > a.end || size > a.records_end - a.records_used) return Published::Full;
+  __builtin_memcpy(w.code + room.begin, d.code, d.bytes);
+  Region* r = reinterpret_cast<Region*>(a.records + a.records_used);
+  *r = Region{};
+  r->bytes = size;
+  r->host_begin = room.begin;
+  r->host_end = room.begin + d.bytes;
+  r->body_end = room.begin + d.body_bytes;
+  r->guest_low = d.guest_low;
+  r->guest_high = d.guest_high;
+  r->entry = d.entry;
+  r->mark_count = static_cast<u16>(d.mark_count);
+  r->exit_count = static_cast<u16>(d.exit_count);
+  __builtin_memcpy(const_cast<InsnMark*>(r->marks()), d.marks, d.mark_count * sizeof(InsnMark));
+  __builtin_memcpy(const_cast<Exit*>(r->exits()), d.exits, d.exit_count * sizeof(Exit));
+  u32 record = a.records_used + 1;
+  for (u32 at = room.begin; at < r->host_end; at += kLine) a.lines[(at - a.begin) / kLine] = record;
+  a.records_used += size;
+  a.used = r->host_end;
+  for (u32 i = 0; i < d.exit_count; i++) {
+    u32 site = room.begin + d.exits[i].site, cold = room.begin + d.exits[i].cold;
+    i32 distance;
+    __builtin_memcpy(&distance, w.code + site, 4);
+    u64 target = ptr(w.code) + site + 4 + static_cast<u64>(static_cast<i64>(distance));
+    if (target != ptr(w.code) + cold) w.links.push(Link{site, cold, target});
+  }
+  for (u32 i = 0; i < d.word_count; i++) {
+    i32* entry = &w.index[d.words[i]];
+    if (*entry) continue;
+    *entry = kCovered;
+    w.insns_distinct++;
+  }
+  for (u32 i = 0; i < d.word_count; i++)
+    if (d.hosts[i] >= 0)
+      __atomic_store_n(&w.index[d.words[i]], static_cast<i32>(room.begin) + d.hosts[i], __ATOMIC_RELEASE);
+  return Published::Done;
+}
+
 }  // namespace
 
 template <typename T>
-bool GrowingArray<T>::append(const T* v, u32 n) {
-  if (size + n > capacity) {
-    u32 bigger = capacity ? capacity * 2 : static_cast<u32>(65536 / sizeof(T));
+bool GrowingArray<T>::push(const T& v) {
+  if (size == capacity) {
+    u32 bigger = capacity ? capacity * 2 : static_cast<u32>(4096 / sizeof(T));
     T* p = static_cast<T*>(map_engine_pages(page_up(bigger * sizeof(T))));
     if (!p) return false;
     // In this order: a vfork child may be killed anywhere, and its parent goes on with what is there.
@@ -41,25 +216,40 @@ bool GrowingArray<T>::append(const T* v, u32 n) {
     capacity = bigger;
     if (old) unmap_engine_pages(old, page_up(old_capacity * sizeof(T)));
   }
-  for (u32 i = 0; i < n; i++) data[size++] = v[i];
+  data[size++] = v;
   return true;
 }
-template struct GrowingArray<Region>;
-template struct GrowingArray<InsnMark>;
 template struct GrowingArray<Link>;
 
-Window* make_window(u64 guest_begin, u64 guest_end, u8 fp_context) {
+Window* make_window(u64 guest_begin, u64 guest_end, u8 fp_context, const GuestFile* file) {
   Window* w = engine_new<Window>();
   w->guest_begin = guest_begin;
   w->guest_end = guest_end;
   w->fp_context = fp_context;
   u64 bytes = page_up(guest_end - guest_begin);
-  // Translated code is about three times the size of the guest's; only what runs is ever touched.
-  u64 room = 3 * bytes + (256 << 10);
-  if (room > (u64{1} << 30)) room = u64{1} << 30;
   bool zone = guest_begin < address_map::kBrkZone || (guest_begin >= address_map::kModuleZones &&
                                                       guest_begin < address_map::kEngineArena);
   if (zone && fp_context == 0) {
+    CacheFile opened;
+    if (file && open_cache_file(*file, guest_begin, guest_end, &opened)) {
+      Layout layout = layout_of(guest_end - guest_begin);
+      u64 room = layout.code_bytes + bytes + (256 << 10);
+      w->code = map_beside(guest_begin, room);
+      if (w->code && map_cache_file(*w, opened, layout)) {
+        w->near = true;
+        w->capacity = static_cast<u32>(room);
+        w->own.begin = layout.code_bytes;
+        w->own.end = w->capacity;
+        close_cache_file(opened);
+        return w;
+      }
+      if (w->code) unmap_beside(w->code, room);
+      w->code = nullptr;
+      close_cache_file(opened);
+    }
+    // Translated code is about three times the size of the guest's; only what runs is ever touched.
+    u64 room = 3 * bytes + (256 << 10);
+    if (room > (u64{1} << 30)) room = u64{1} << 30;
     for (u64 r = room; r >= bytes && !w->code; r -= page_up(bytes / 2 + 1)) {
       w->code = map_beside(guest_begin, r);
       w->capacity = static_cast<u32>(r);
@@ -67,44 +257,90 @@ Window* make_window(u64 guest_begin, u64 guest_end, u8 fp_context) {
     w->near = w->code != nullptr;
   }
   if (!w->code) {
+    u64 room = 3 * bytes + (256 << 10);
+    if (room > (u64{1} << 30)) room = u64{1} << 30;
     w->code = static_cast<u8*>(map_engine_pages(room, PageUse::Code));
     w->capacity = static_cast<u32>(room);
     w->arena = true;
   }
   w->index = static_cast<i32*>(map_engine_pages(bytes));
-  if (!w->code || !w->index) {
+  w->own.end = w->capacity;
+  if (!w->code || !w->index || !prepare_own(*w)) {
     destroy_window(w);
     return nullptr;
   }
-  w->used = 64;  // offset 0 means "unknown" in the index
   return w;
 }
 
 void destroy_window(Window* w) {
   if (w->code && w->arena) unmap_engine_pages(w->code, w->capacity);
-  if (w->code && !w->arena) {
-    host_syscall(__NR_munmap, ptr(w->code), w->capacity);
-    release_engine_range(ptr(w->code), w->capacity);
-  }
-  if (w->index) unmap_engine_pages(w->index, page_up(w->guest_end - w->guest_begin));
-  if (w->regions.data) unmap_engine_pages(w->regions.data, page_up(w->regions.capacity * sizeof(Region)));
-  if (w->marks.data) unmap_engine_pages(w->marks.data, page_up(w->marks.capacity * sizeof(InsnMark)));
+  if (w->code && !w->arena) unmap_beside(w->code, w->capacity);
+  if (w->header)
+    host_syscall(__NR_munmap, ptr(w->header), w->layout.code);
+  else if (w->index)
+    unmap_engine_pages(w->index, page_up(w->guest_end - w->guest_begin));
+  stop_publishing(*w);
+  if (w->own.lines) unmap_engine_pages(w->own.lines, lines_bytes(w->own.end - w->own.begin));
+  if (w->own.records) unmap_engine_pages(w->own.records, page_up(w->own.records_end));
   if (w->links.data) unmap_engine_pages(w->links.data, page_up(w->links.capacity * sizeof(Link)));
   engine_delete(w);
 }
 
 Region* Window::region_of_host(u64 host) {
-  u32 offset = static_cast<u32>(host - reinterpret_cast<u64>(code));
-  u32 low = 0, high = regions.size;
-  while (low < high) {
-    u32 mid = (low + high) / 2;
-    if (regions.data[mid].host_end <= offset)
-      low = mid + 1;
-    else
-      high = mid;
+  u32 offset = offset_of(host);
+  Area& a = area_of(offset);
+  if (!a.has(offset) || !a.lines) return nullptr;
+  u32 record = a.lines[(offset - a.begin) / kLine];
+  if (!record) return nullptr;
+  Region* r = reinterpret_cast<Region*>(a.records + record - 1);
+  return offset >= r->host_begin && offset < r->host_end ? r : nullptr;
+}
+
+bool find_room(Window& w, bool shareable, Room* room) {
+  if (w.shared && shareable) {
+    room->shared = true;
+    room->claimed = w.claimed < w.claimed_end;
+    u32 used = w.claimed;
+    if (room->claimed || !load_guest(GuestAddr(ptr(header_field(w, offsetof(Header, code_used)))), &used)) {
+      room->begin = used;
+      room->bytes = (room->claimed ? w.claimed_end : w.layout.code_bytes) - used;
+      if (room->claimed || used + (u32{1} << 16) < w.layout.code_bytes) return true;
+    }
+    stop_publishing(w);
   }
-  if (low == regions.size || regions.data[low].host_begin > offset) return nullptr;
-  return &regions.data[low];
+  if (!prepare_own(w)) return false;
+  room->shared = room->claimed = false;
+  room->begin = line_up(w.own.used);
+  room->bytes = w.own.end > room->begin ? w.own.end - room->begin : 0;
+  return room->bytes != 0;
+}
+
+Published publish(Window& w, const Room& room, const Draft& draft) {
+  Published p = room.shared ? publish_to_file(w, room, draft) : publish_own(w, room, draft);
+  if (p == Published::Done) {
+    w.insns_translated += draft.word_count;
+    w.bytes += draft.bytes;
+  }
+  return p;
+}
+
+bool link_exit(Window& w, u64 site, u64 host) {
+  Region* r = w.region_of_host(site);
+  i64 distance = static_cast<i64>(host - (site + 4));
+  if (!r || r->dead || distance != static_cast<i32>(distance)) return false;
+  u64 cold = site + 4 + static_cast<u64>(static_cast<i64>(*reinterpret_cast<i32*>(site)));
+  // Already linked by another thread: then it does not lead to this region's cold code any more.
+  if (cold < ptr(w.code) + r->body_end || cold >= ptr(w.code) + r->host_end) return false;
+  u32 offset = w.offset_of(site);
+  i32 displacement = static_cast<i32>(distance);
+  if (w.file.has(offset) && !w.detached) {
+    if (w.shared && w.contains_host(host) && w.file.has(w.offset_of(host)))
+      return stamp(w) && put(w.shared + w.layout.code + offset, displacement);
+    if (!make_code_writable(w)) return false;
+  }
+  if (!w.links.push(Link{offset, w.offset_of(cold), host})) return false;
+  __atomic_store_n(reinterpret_cast<i32*>(site), displacement, __ATOMIC_RELEASE);
+  return true;
 }
 
 bool locate(Window& w, u64 host, Place* out) {
@@ -113,13 +349,13 @@ bool locate(Window& w, u64 host, Place* out) {
   *out = Place{};
   out->window = &w;
   out->region = r;
-  u32 offset = static_cast<u32>(host - reinterpret_cast<u64>(w.code));
+  u32 offset = w.offset_of(host);
   if (offset >= r->body_end) {
     out->cold = true;
     return true;
   }
   u32 at = offset - r->host_begin;
-  const InsnMark* marks = w.marks.data + r->mark_begin;
+  const InsnMark* marks = r->marks();
   u32 low = 0, high = r->mark_count;  // the last mark at or before `at`
   while (high - low > 1) {
     u32 mid = (low + high) / 2;
@@ -142,41 +378,88 @@ bool locate(Window& w, u64 host, Place* out) {
   return true;
 }
 
+bool detach(Window& w) {
+  if (!w.header || w.detached) return true;
+  u64 index_bytes = page_up(w.guest_end - w.guest_begin);
+  // The index before the counter before the code: whatever the copies name, they hold.
+  u8* index = static_cast<u8*>(map_engine_pages(index_bytes));
+  if (!index) return false;
+  __builtin_memcpy(index, w.index, index_bytes);
+  u32 used = __atomic_load_n(&w.header->code_used, __ATOMIC_ACQUIRE);
+  if (used > w.file.end) used = w.file.end;
+  u64 code_bytes = page_up(used);
+  u8* code = static_cast<u8*>(map_engine_pages(code_bytes, PageUse::Code));
+  if (!code) {
+    unmap_engine_pages(index, index_bytes);
+    return false;
+  }
+  __builtin_memcpy(code, w.code, used);
+  // Threads may be anywhere in the code: the copy takes its place at once.
+  constexpr u64 kHow = MREMAP_MAYMOVE | MREMAP_FIXED;
+  if (is_error(host_syscall(__NR_mremap, ptr(code), code_bytes, code_bytes, kHow, ptr(w.code)))) return false;
+  if (is_error(host_syscall(__NR_mremap, ptr(index), index_bytes, index_bytes, kHow, ptr(w.index)))) return false;
+  stop_publishing(w);
+  w.detached = true;
+  w.code_writable = true;
+  w.file.used = used;
+  w.links.size = 0;
+  w.for_each_region([&](Region& r) {
+    for (u32 i = 0; i < r.exit_count; i++) {
+      const Exit& e = r.exits()[i];
+      u32 site = r.host_begin + e.site, cold = r.host_begin + e.cold;
+      i32* place = reinterpret_cast<i32*>(w.code + site);
+      i64 target = i64{site} + 4 + *place;
+      if (target == cold) continue;
+      // Linked, while the copy was made, to what is not in it.
+      if (w.file.has(site) && target >= used && target < w.file.end)
+        __atomic_store_n(place, static_cast<i32>(cold - (site + 4)), __ATOMIC_RELEASE);
+      else
+        w.links.push(Link{site, cold, ptr(w.code) + static_cast<u64>(target)});
+    }
+    return false;
+  });
+  return true;
+}
+
 u32 kill_range(Window& w, u64 begin, u64 end) {
   if (begin < w.guest_begin) begin = w.guest_begin;
   if (end > w.guest_end) end = w.guest_end;
   if (begin >= end) return 0;
+  CHECK(detach(w));
   u32 low = static_cast<u32>((begin - w.guest_begin) / 4), high = static_cast<u32>((end - w.guest_begin + 3) / 4);
   bool any = false;
   for (u32 g = low; g < high && !any; g++) any = w.index[g] != 0;
   if (!any) return 0;  // JITs flush far more lines than were ever executed
   u32 killed = 0;
-  for (u32 n = 0; n < w.regions.size; n++) {
-    Region& r = w.regions.data[n];
-    if (r.dead || r.guest_high <= low || r.guest_low >= high) continue;
-    const InsnMark* marks = w.marks.data + r.mark_begin;
+  w.for_each_region([&](Region& r) {
+    if (r.dead || r.guest_high <= low || r.guest_low >= high) return false;
+    const InsnMark* marks = r.marks();
     bool hit = false;
     for (u32 i = 0; i < r.mark_count && !hit; i++) {
       u32 g = r.guest_low + marks[i].guest;
       hit = g >= low && g < high;
     }
-    if (!hit) continue;
-    r.dead = true;
+    if (!hit) return false;
+    r.dead = 1;
     killed++;
     u8* base = w.code + r.host_begin;
     for (u32 i = 0; i < r.mark_count; i++) {
       u32 g = r.guest_low + marks[i].guest;
       u32 host = marks[i].host;
       u32 next = i + 1 < r.mark_count ? marks[i + 1].host : r.body_end - r.host_begin;
+      // Every region that covers a word of the range dies now; other words may be covered by regions that live on.
       i32 entry = w.index[g];
-      if (entry == kCovered || (entry > 0 && static_cast<u32>(entry) >= r.host_begin &&
-                                static_cast<u32>(entry) < r.host_end))
+      bool own_entry = entry > 0 && static_cast<u32>(entry) >= r.host_begin && static_cast<u32>(entry) < r.host_end;
+      if (g >= low && g < high)
         __atomic_store_n(&w.index[g], 0, __ATOMIC_RELEASE);
+      else if (own_entry)
+        __atomic_store_n(&w.index[g], kCovered, __ATOMIC_RELEASE);
       if (next == host) continue;  // no host code of its own
       __atomic_store_n(base + host, u8{0xcc}, __ATOMIC_RELEASE);
       if (marks[i].call) __atomic_store_n(base + next - kLandingBytes, u8{0xcc}, __ATOMIC_RELEASE);
     }
-  }
+    return false;
+  });
   return killed;
 }
 

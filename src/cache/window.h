@@ -2,43 +2,23 @@
 // A window: the host code of one executable guest mapping (and one FP context), with what is needed to find a guest pc's
 // code, a host address's guest pc, and to kill what a changed mapping made wrong.
 //
-//   code      [ regions, appended, never moved ........ | free ]
+//   code      [ of the cache file, shared .............. | own ............. ]
 //   index     one i32 per guest instruction: offset of its host code in `code`, 0 = not translated, kCovered = inside a
 //             region but not an entry
-//   regions   ascending by host address: extents, insn marks (the side table), calls
-//   links     direct exits that were patched to jump straight to another region, so that they can be undone
+//   lines, records   of either area: which region a line of code belongs to; extents, marks (the side table), exits
+//   links     direct exits in private code that jump straight to another region, so that they can be undone
 //
+// With a cache file (cache/file.h) its pages are mapped, clean and shared; what others publish appears here by itself, and what
+// this process translates is published through a second, writable view. A window is detached - copied, private from then on -
+// before anything in it is killed, since other processes' translations stay right. Without a file, or where the file takes
+// no more, code goes to the own area.
 // Guarantees: readers of the index take no lock (an entry appears after its code); everything else is under the
 // translator's lock. Code that was killed is overwritten with int3 at every boundary and its memory not reused.
 // Knows bytes and offsets, not instructions.
 #pragma once
-#include "base/types.h"
+#include "cache/format.h"
 
 namespace grus::cache {
-
-// How NZCV was held at an instruction's start.
-// Home: in nzcv_image, or dead. Float, FloatSwapped: as UCOMISD leaves them for guest operands in order, or the other way round.
-enum class FlagsForm : u8 { Home, Sub, Add, Logic, Float, FloatSwapped };
-
-// One guest instruction's start in host code (or a place inside of it), relative to its region. Marks ascend by host offset.
-struct InsnMark {
-  u32 host : 15;   // bytes from the region's host_begin
-  u32 flags : 3;   // FlagsForm
-  u32 guest : 12;  // words from the region's guest_low
-  u32 call : 1;    // a call: there is a return landing behind it
-  u32 inside : 1;  // no instruction's start: only how NZCV is held changes here
-};
-static_assert(sizeof(InsnMark) == 4);
-inline constexpr u32 kMaxRegionBytes = 1 << 15, kMaxRegionWords = 1 << 12;
-inline constexpr i32 kCovered = -1;
-
-struct Region {
-  u32 host_begin, host_end;    // offsets in the window; body then cold stubs
-  u32 body_end;                // marks describe [host_begin, body_end)
-  u32 guest_low, guest_high;   // guest words covered, high exclusive (may have gaps)
-  u32 mark_begin, mark_count;  // in Window::marks
-  bool dead;
-};
 
 struct Link {
   u32 site;         // offset of the rel32
@@ -50,8 +30,17 @@ template <typename T>
 struct GrowingArray {  // grows in the engine arena; under the translator's lock
   T* data = nullptr;
   u32 size = 0, capacity = 0;
-  bool push(const T& v) { return append(&v, 1); }
-  bool append(const T* v, u32 n);
+  bool push(const T& v);
+};
+
+// A stretch of a window's code. Offsets count from the window's code.
+struct Area {
+  u32 begin, end;  // equal: there is none
+  u32 used;        // of private areas; a file's counter is in its header
+  u32* lines;
+  u8* records;
+  u32 records_used, records_end;
+  bool has(u32 offset) const { return offset >= begin && offset < end; }
 };
 
 struct Window {
@@ -59,13 +48,19 @@ struct Window {
   u8 fp_context;
   bool near;           // every guest pc of the mapping is within rip+disp32 of the code
   bool arena;          // code memory came from the arena, not from beside the module
+  bool detached;       // the file area is a private copy
+  bool code_writable;  // private stores into the file area's code are possible
   u8* code;
-  u32 capacity, used;
+  u32 capacity;
   i32* index;
-  GrowingArray<Region> regions;
-  GrowingArray<InsnMark> marks;
+  Area file, own;
+  // The file's view for publishing, or nullptr; and its header in the private view.
+  u8* shared;
+  Layout layout;
+  const Header* header;
+  u32 claimed, claimed_end;  // room in the file that this process took beforehand
   GrowingArray<Link> links;
-  u64 insns_distinct, insns_translated, bytes;
+  u64 insns_distinct, insns_translated, bytes, regions_published;
 
   bool contains(u64 pc) const { return pc >= guest_begin && pc < guest_end; }
   bool contains_host(u64 host) const {
@@ -76,7 +71,29 @@ struct Window {
     i32 offset = __atomic_load_n(&index[(pc - guest_begin) / 4], __ATOMIC_ACQUIRE);
     return offset > 0 ? reinterpret_cast<u64>(code) + static_cast<u32>(offset) : 0;
   }
+  u32 offset_of(u64 host) const { return static_cast<u32>(host - reinterpret_cast<u64>(code)); }
+  Area& area_of(u32 offset) { return file.has(offset) ? file : own; }
+  bool publishes() const { return shared != nullptr; }
   Region* region_of_host(u64 host);
+  // Calls f for every region, dead ones too, until it returns true.
+  template <typename F>
+  void for_each_region(F f) {
+    Area* const areas[] = {&file, &own};
+    for (Area* a : areas) {
+      u32 end = a == &file && !detached && header ? header->code_used : a->used;
+      if (end > a->end) end = a->end;
+      for (u32 at = (a->begin + kLine - 1) & ~(kLine - 1); at < end;) {
+        u32 record = a->lines[(at - a->begin) / kLine];
+        if (!record) {
+          at += kLine;
+          continue;
+        }
+        Region* r = reinterpret_cast<Region*>(a->records + record - 1);
+        if (f(*r)) return;
+        at = (r->host_end + kLine - 1) & ~(kLine - 1);
+      }
+    }
+  }
 };
 
 // What a host address in translated code means.
@@ -90,14 +107,50 @@ struct Place {
   FlagsForm flags;
 };
 
-// Creates the window for an executable mapping; nullptr without memory.
-Window* make_window(u64 guest_begin, u64 guest_end, u8 fp_context);
+struct GuestFile;  // cache/file.h
+
+// Creates the window for an executable mapping; nullptr without memory. With `file`, the translations of others.
+Window* make_window(u64 guest_begin, u64 guest_end, u8 fp_context, const GuestFile* file = nullptr);
 void destroy_window(Window* w);
+
+// Where the next region may go: its code will run at code + begin. `shared`: in the file.
+struct Room {
+  u32 begin, bytes;
+  bool shared;
+  bool claimed;  // from claimed room: nobody else can take it
+};
+// false: the window is full.
+bool find_room(Window& w, bool shareable, Room* room);
+
+// A translated region that is not anywhere yet.
+struct Draft {
+  u8* code;  // changed and restored while the checksum is made
+  u32 bytes, body_bytes;
+  u32 guest_low, guest_high, entry;
+  const InsnMark* marks;
+  u32 mark_count;
+  const Exit* exits;
+  u32 exit_count;
+  const u32* words;  // the guest words of its instructions,
+  const i32* hosts;  // and bytes from the begin of the code for entries, kCovered for others
+  u32 word_count;
+};
+enum class Published : u8 { Done, Again, Full };
+// Again: another process took the room, or the file takes no more; find_room says where else.
+Published publish(Window& w, const Room& room, const Draft& draft);
+
+// Repoints the exit whose displacement is at `site` to `host`, which is an entry. Returns false when it stays cold.
+bool link_exit(Window& w, u64 site, u64 host);
+
 // Finds the place of a host address in `w` (which contains it); false when it is in no region.
 bool locate(Window& w, u64 host, Place* out);
-// Kills every region that covers any of [begin, end). Returns how many.
+// Makes the window private: a copy of what is there; nobody else's translations appear any more. false: no memory.
+bool detach(Window& w);
+// Kills every region that covers any of [begin, end). Returns how many. A window with a file is detached first.
 u32 kill_range(Window& w, u64 begin, u64 end);
 // Repoints links of `from` that lead into dead regions of `to` to their cold stubs.
 void unlink_dead(Window& from, Window& to);
+// In a child after fork: what the parent claimed is the parent's.
+inline void drop_claims(Window& w) { w.claimed = w.claimed_end = 0; }
 
 }  // namespace grus::cache

@@ -13,6 +13,7 @@ struct EngineOptions {
   bool stats = false;      // --stats, GRUS_STATS
   bool perf_map = false;         // --perf-map, GRUS_PERF_MAP
   bool interpret = false;  // --interpret, GRUS_INTERPRET: semantics only
+  bool cache_read_only = false;  // GRUS_CACHE=ro
   bool secure = false;     // AT_SECURE: all of the above were ignored
 };
 

@@ -496,6 +496,61 @@ void restore_seccomp(Task& task, int fd) {
   if (!ok) die_as_failed_exec();  // a filter that is lost is worse than a program that does not start
 }
 
+int open_directory(const char* path) {
+  i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(path), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  return is_error(fd) ? -1 : static_cast<int>(fd);
+}
+
+// The directory of the translation cache: what another engine or the tool hands over, what GRUS_CACHE names, the user's, the
+// system's. Never made here: HOME may be the image that is being built.
+void open_cache(const HostStart& host, Program& p, int inherited, Task& task) {
+  const char* handed = environment(host, "GRUS_CACHE_FD");  // from the tool
+  if (handed && inherited < 0 && !g_options.secure) {
+    i64 n = -1;
+    for (const char* s = handed; *s >= '0' && *s <= '9' && n < 100'000; s++) n = (n < 0 ? 0 : n) * 10 + (*s - '0');
+    // The number may be something else's by now: the tool makes sure that the right one holds this file.
+    constexpr u64 kExists = 0;
+    if (n >= 0 && !host_syscall(__NR_faccessat, static_cast<u64>(n), ptr("index"), kExists)) inherited = static_cast<int>(n);
+  }
+  if (handed) remove_variable(p, "GRUS_CACHE_FD", 13);
+  const char* choice = environment(host, "GRUS_CACHE");
+  bool off = g_options.secure || g_options.interpret || g_options.lockstep || (choice && equal(choice, "off"));
+  if (choice && equal(choice, "ro")) g_options.cache_read_only = true;
+  if (off) {
+    if (inherited >= 0) host_syscall(__NR_close, static_cast<u64>(inherited));
+    return;
+  }
+  char path[4096 + 32];
+  int fd = inherited;
+  if (fd < 0 && choice && choice[0] == '/') {
+    fd = open_directory(choice);
+  } else if (fd < 0) {
+    const char* cache = environment(host, "XDG_CACHE_HOME");
+    const char* home = environment(host, "HOME");
+    if (cache && cache[0] == '/' && format_to(path, sizeof path, "%s/grus/code", cache) + 1 < sizeof path)
+      fd = open_directory(path);
+    else if (home && home[0] == '/' && format_to(path, sizeof path, "%s/.cache/grus/code", home) + 1 < sizeof path)
+      fd = open_directory(path);
+    if (fd < 0) fd = open_directory("/var/cache/grus/code");
+  }
+  if (fd < 0) return;
+  cache::Access access = cache::trust_in_directory(fd);
+  if (access == cache::Access::None) {
+    host_syscall(__NR_close, static_cast<u64>(fd));
+    return;
+  }
+  if (g_options.cache_read_only) access = cache::Access::ReadOnly;
+  // A guest that has only a handful of descriptors needs them more.
+  constexpr int kFew = 64;
+  fd = linux::hide_fd(fd, linux::kCacheFd);
+  if (fd < kFew) {
+    host_syscall(__NR_close, static_cast<u64>(fd));
+    return;
+  }
+  task.files->cache_fd = fd;
+  run::use_translation_cache(task.files->cache_fd, access);
+}
+
 void start_main(void* argument) {
   HostStart& host = *static_cast<HostStart*>(argument);
   Task& task = *host.task;
@@ -507,7 +562,7 @@ void start_main(void* argument) {
   __builtin_memcpy(p.envp, host.envp, host.envc * 8);
   p.envc = host.envc;
 
-  Handover handover{-1, -1, -1, -1, 0, nullptr, 0, nullptr};
+  Handover handover{-1, -1, -1, -1, -1, 0, nullptr, 0, nullptr};
   constexpr u64 kPreserveArgv0 = 1;
   const char* rest = nullptr;
   const char* host_execfn = host.aux[AT_EXECFN] ? text(host.aux[AT_EXECFN]) : "";
@@ -531,6 +586,7 @@ void start_main(void* argument) {
     g_options.strace = handover.flags & linux::kHandoverStrace;
     g_options.stats = handover.flags & linux::kHandoverStats;
     g_options.interpret = handover.flags & linux::kHandoverInterpret;
+    g_options.cache_read_only = handover.flags & linux::kHandoverCacheReadOnly;
     g_options.lockstep = handover.flags >> linux::kHandoverLockstepShift;
     if (handover.prefix_length) {
       char* prefix = static_cast<char*>(engine_alloc(handover.prefix_length + 1));
@@ -568,6 +624,7 @@ void start_main(void* argument) {
   task.files->engine_fd = engine_fd;
   task.files->log_fd = log;
   task.files->exe_fd = -1;
+  task.files->cache_fd = -1;
   linux::identity_init(engine_fd);
   if (g_options.strace) linux::strace_enabled = true;
   if (g_options.interpret) run::set_interpret(true);
@@ -583,6 +640,8 @@ void start_main(void* argument) {
     if (flavour && equal(flavour, "sse42")) x64::restrict_features(&x64::g_features, x64::Flavour::Sse42);
     if (flavour && equal(flavour, "avx2")) x64::restrict_features(&x64::g_features, x64::Flavour::Avx2);
   }
+
+  open_cache(host, p, handover.cache_fd, task);
 
   if (p.fd < 0) {
     p.fd = open_program(host, p.execfn);

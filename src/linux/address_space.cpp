@@ -3,6 +3,7 @@
 #include "linux/address_space.h"
 
 #include <asm/errno.h>
+#include <asm/stat.h>
 #include <linux/mman.h>
 
 #include "base/address_map.h"
@@ -107,6 +108,15 @@ void note_executable(u64 begin, u64 end) {
   run::guest_range_executable(begin, end, true);
 }
 
+void note_guest_file(u64 begin, u64 end, int fd, u64 offset) {
+  struct stat st;
+  if (begin >= end || host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st))) return;
+  constexpr u64 kSecond = 1'000'000'000;
+  run::guest_file_mapped(begin, end,
+                         cache::GuestFile{st.st_dev, st.st_ino, static_cast<u64>(st.st_size), st.st_mtime * kSecond + st.st_mtime_nsec,
+                                          st.st_ctime * kSecond + st.st_ctime_nsec, offset});
+}
+
 void forget_range(u64 begin, u64 end) {
   if (!touches_executable(begin, end)) return;
   remove_range(begin, end);
@@ -115,15 +125,16 @@ void forget_range(u64 begin, u64 end) {
 }
 
 // Addresses are handed out upward and never looked for below: MAP_FIXED_NOREPLACE finds what is occupied. A
-// module is followed by as much room as it takes itself, because its code window lies at the same offset and
-// is larger.
+// module is followed by five times the room that it takes itself, because its code window lies at the same offset and is
+// that much larger (cache/format.h).
 i64 map_in_module_zone(u64 size, u64 reserve, u64 alignment, u64 prot, u64 flags, int fd, u64 offset) {
   using namespace address_map;
   constexpr u64 kStep = 64 * 1024;
   constexpr u64 kEnd = kModuleZones + kModuleZoneCount * kModuleZoneStride;
   if (alignment < kStep) alignment = kStep;
   if (reserve < size) reserve = size;
-  u64 room = (2 * reserve + kStep - 1) & ~(kStep - 1);
+  u64 room = (6 * reserve + (u64{1} << 20) + kStep - 1) & ~(kStep - 1);
+  if (room > kModuleZoneSize && 2 * reserve <= kModuleZoneSize) room = kModuleZoneSize;
   if (alignment <= kModuleZoneSize / 2 && room <= kModuleZoneSize) {
     for (int attempts = 0; attempts < 1024; attempts++) {
       u64 at = (g_module_next + alignment - 1) & ~(alignment - 1);

@@ -17,6 +17,8 @@ inline constexpr u64 kLargestModule = u64{400} << 20;
 
 // Code may now be executed from [begin, end).
 void note_executable(u64 begin, u64 end);
+// What note_executable was told of is a private mapping of `fd` that cannot be written: it may be cached.
+void note_guest_file(u64 begin, u64 end, int fd, u64 offset);
 // What was mapped at [begin, end) goes away or loses its permission to execute.
 void forget_range(u64 begin, u64 end);
 // Is any / all of it executable for the guest?

@@ -31,6 +31,7 @@ void unshare_files(Task& task) {
     own->engine_fd = old->engine_fd;
     own->exe_fd = old->exe_fd;
     own->log_fd = old->log_fd;
+    own->cache_fd = old->cache_fd;
   }
   own->refs = 1;
   task.files = own;
@@ -96,15 +97,14 @@ i64 sys_close_range(Task& task, const u64 (&a)[6]) {
     if (r < 0) return r;
     unshare_files(task);
   }
-  int hidden[3] = {task.files->engine_fd, task.files->exe_fd, task.files->log_fd};
-  auto order = [&](int i, int j) {
-    if (hidden[j] < hidden[i]) {
-      const int h = hidden[i];
-      hidden[i] = hidden[j];
-      hidden[j] = h;
+  int hidden[] = {task.files->engine_fd, task.files->exe_fd, task.files->log_fd, task.files->cache_fd};
+  for (unsigned i = 1; i < 4; i++) {
+    for (unsigned j = i; j > 0 && hidden[j] < hidden[j - 1]; j--) {
+      const int h = hidden[j];
+      hidden[j] = hidden[j - 1];
+      hidden[j - 1] = h;
     }
-  };
-  order(0, 1), order(1, 2), order(0, 1);
+  }
   const u64 how = flags & CLOSE_RANGE_CLOEXEC;
   for (const int h : hidden) {
     if (h < 0 || static_cast<u32>(h) < first) continue;

@@ -248,17 +248,17 @@ bool take_number(const char*& s, i64* n) {
 
 }  // namespace
 
-// GRUS_HANDOVER=version;exe;engine;log;seccomp;flags;prefix length;PREFIXEXECFN - descriptors plus one, 0 for
+// GRUS_HANDOVER=version;exe;engine;log;seccomp;cache;flags;prefix length;PREFIXEXECFN - descriptors plus one, 0 for
 // none.
-constexpr u64 kHandoverVersion = 1;
+constexpr u64 kHandoverVersion = 2;
 
 size_t format_handover(char* out, size_t size, const Handover& h) {
   size_t name = sizeof kHandoverName - 1, execfn = __builtin_strlen(h.execfn);
-  if (name + 7 * 21 + h.prefix_length + execfn + 1 > size) return 0;
+  if (name + 8 * 21 + h.prefix_length + execfn + 1 > size) return 0;
   __builtin_memcpy(out, kHandoverName, name);
   char* at = out + name;
   at = put_number(at, kHandoverVersion);
-  for (int fd : {h.exe_fd, h.engine_fd, h.log_fd, h.seccomp_fd})
+  for (int fd : {h.exe_fd, h.engine_fd, h.log_fd, h.seccomp_fd, h.cache_fd})
     at = put_number(at, static_cast<u64>(fd + 1));
   at = put_number(at, h.flags);
   at = put_number(at, h.prefix_length);
@@ -269,18 +269,19 @@ size_t format_handover(char* out, size_t size, const Handover& h) {
 }
 
 bool parse_handover(const char* s, Handover* h) {
-  i64 n[7];
+  i64 n[8];
   for (i64& v : n)
     if (!take_number(s, &v)) return false;
-  if (n[0] != kHandoverVersion || __builtin_strlen(s) < static_cast<size_t>(n[6]) || !n[1]) return false;
+  if (n[0] != kHandoverVersion || __builtin_strlen(s) < static_cast<size_t>(n[7]) || !n[1]) return false;
   h->exe_fd = static_cast<int>(n[1] - 1);
   h->engine_fd = static_cast<int>(n[2] - 1);
   h->log_fd = static_cast<int>(n[3] - 1);
   h->seccomp_fd = static_cast<int>(n[4] - 1);
-  h->flags = static_cast<u32>(n[5]);
+  h->cache_fd = static_cast<int>(n[5] - 1);
+  h->flags = static_cast<u32>(n[6]);
   h->prefix = s;
-  h->prefix_length = static_cast<size_t>(n[6]);
-  h->execfn = s + n[6];
+  h->prefix_length = static_cast<size_t>(n[7]);
+  h->execfn = s + n[7];
   return true;
 }
 
@@ -375,8 +376,10 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   handover.engine_fd = engine;
   handover.log_fd = task.files->log_fd;
   handover.seccomp_fd = seccomp.fd;
+  handover.cache_fd = task.files->cache_fd;
   handover.flags = (options.strace ? kHandoverStrace : 0) | (options.stats ? kHandoverStats : 0) |
-                   (options.interpret ? kHandoverInterpret : 0) | options.lockstep << kHandoverLockstepShift;
+                   (options.interpret ? kHandoverInterpret : 0) |
+                   (options.cache_read_only ? kHandoverCacheReadOnly : 0) | options.lockstep << kHandoverLockstepShift;
   handover.prefix = options.prefix;
   handover.prefix_length = options.prefix ? __builtin_strlen(options.prefix) : 0;
   handover.execfn = name;
@@ -385,7 +388,7 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   environment.data[environment.size + 1] = 0;
 
   target.path_only.close();
-  const int passed[] = {handover.exe_fd, engine, handover.log_fd, seccomp.fd};
+  const int passed[] = {handover.exe_fd, engine, handover.log_fd, seccomp.fd, handover.cache_fd};
   for (int fd : passed) set_close_on_exec(fd, false);
   i64 error = host_exec(task, engine, "", arguments.data, environment.data, kEmptyPath);
   for (int fd : passed) set_close_on_exec(fd, true);

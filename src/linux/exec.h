@@ -13,13 +13,14 @@ namespace grus::linux {
 
 struct Handover {
   int exe_fd, engine_fd, log_fd;  // -1: none
+  int cache_fd;
   int seccomp_fd;                 // a memfd with the saved filter chain, or -1
   u32 flags;                      // kHandover*
   const char* prefix;             // not terminated
   size_t prefix_length;
   const char* execfn;  // the rest of the variable: AT_EXECFN points here
 };
-inline constexpr u32 kHandoverStrace = 1, kHandoverStats = 2, kHandoverInterpret = 4;
+inline constexpr u32 kHandoverStrace = 1, kHandoverStats = 2, kHandoverInterpret = 4, kHandoverCacheReadOnly = 8;
 inline constexpr u32 kHandoverLockstepShift = 8;  // --lockstep's number in the bits from here
 inline constexpr char kHandoverName[] = "GRUS_HANDOVER=";
 

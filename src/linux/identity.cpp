@@ -15,6 +15,7 @@
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "linux/proc/files.h"
+#include "run/execute.h"
 
 namespace grus::linux {
 namespace {
@@ -224,13 +225,14 @@ int hide_fd(int fd, int wanted) {
 }
 
 bool is_hidden_fd(const Task& task, int fd) {
-  return fd >= 0 && (fd == task.files->engine_fd || fd == task.files->exe_fd || fd == task.files->log_fd);
+  return fd >= 0 && (fd == task.files->engine_fd || fd == task.files->exe_fd || fd == task.files->log_fd ||
+                     fd == task.files->cache_fd);
 }
 
 i64 move_hidden_fd(Task& task, int fd) {
   Files& files = *task.files;
   LockGuard guard(files.lock);
-  int* const places[] = {&files.engine_fd, &files.exe_fd, &files.log_fd};
+  int* const places[] = {&files.engine_fd, &files.exe_fd, &files.log_fd, &files.cache_fd};
   for (int* place : places) {
     if (*place != fd) continue;
     i64 copy = host_syscall(__NR_fcntl, fd_argument(fd), F_DUPFD_CLOEXEC, static_cast<u64>(fd) + 1);
@@ -239,6 +241,7 @@ i64 move_hidden_fd(Task& task, int fd) {
     if (is_error(copy)) return copy;
     *place = static_cast<int>(copy);
     if (place == &files.log_fd) set_log_fd(*place);
+    if (place == &files.cache_fd) run::move_translation_cache(fd, *place);
   }
   return 0;
 }

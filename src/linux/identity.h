@@ -39,6 +39,7 @@ i64 move_hidden_fd(Task& task, int fd);
 inline constexpr int kEngineFd = 1024;
 inline constexpr int kExeFd = 1025;
 inline constexpr int kLogFd = 1026;
+inline constexpr int kCacheFd = 1027;
 // Moves `fd` to `wanted`, or as high as the limits allow; close-on-exec. Returns the new number, -errno on
 // failure.
 int hide_fd(int fd, int wanted);

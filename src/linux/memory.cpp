@@ -90,6 +90,8 @@ i64 sys_mmap(Task& task, const u64 (&a)[6]) {
       note_executable(at, at + bytes);
     else
       forget_range(at, at + bytes);
+    if ((prot & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC && (flags & MAP_TYPE) == MAP_PRIVATE && !(flags & MAP_ANONYMOUS))
+      note_guest_file(at, at + bytes, fd, offset);
     forget_shared(at, at + bytes);
     bool shared = (flags & MAP_TYPE) == MAP_SHARED || (flags & MAP_TYPE) == MAP_SHARED_VALIDATE;
     if (shared && !(flags & MAP_ANONYMOUS)) note_shared(at, at + bytes, fd, offset);

@@ -44,6 +44,7 @@ struct Files {  // CLONE_FILES
   int engine_fd;  // the engine's own executable, for exec of guest programs without binfmt_misc
   int exe_fd;     // O_PATH of the guest program: /proc/<pid>/fd/<exe_fd> is how other guests find its identity
   int log_fd;
+  int cache_fd;  // the directory of the translation cache
 };
 
 struct Fs {  // CLONE_FS: the host thread's cwd, root and umask are the guest's; nothing to keep yet

@@ -15,6 +15,15 @@ namespace {
 
 // Sorted arrays with a fixed bound: a process has tens of executable mappings, JITs a few hundred.
 constexpr u32 kMaxRanges = 16384, kMaxWindows = 16384;
+// Modules; what is beyond is not cached.
+constexpr u32 kMaxFiles = 1024;
+struct FileRange {
+  u64 begin, end;
+  cache::GuestFile file;
+};
+FileRange* g_files;  // in no order
+u32 g_file_count;
+
 ExecutableRange* g_ranges;
 u32 g_range_count;
 Window** g_windows[2];  // per FP context, by guest address
@@ -65,6 +74,35 @@ u32 first_window_after(u64 a, u8 context) {
   return low;
 }
 
+// Cuts [begin, end) out of the mappings of files.
+void forget_guest_files(u64 begin, u64 end) {
+  for (u32 i = 0; i < g_file_count;) {
+    FileRange& f = g_files[i];
+    if (f.end <= begin || f.begin >= end) {
+      i++;
+      continue;
+    }
+    FileRange tail = f;
+    tail.begin = end;
+    tail.file.offset += end - f.begin;
+    bool has_tail = tail.end > end, has_head = f.begin < begin;
+    if (has_head)
+      f.end = begin;
+    else if (has_tail)
+      f = tail;
+    else
+      f = g_files[--g_file_count];
+    if (has_head && has_tail && g_file_count < kMaxFiles) g_files[g_file_count++] = tail;
+    if (has_head || has_tail) i++;
+  }
+}
+
+const FileRange* guest_file(u64 pc) {
+  for (u32 i = 0; i < g_file_count; i++)
+    if (pc >= g_files[i].begin && pc < g_files[i].end) return &g_files[i];
+  return nullptr;
+}
+
 void remember_host(Window* w) {
   ensure(g_by_host, kMaxWindows);
   CHECK(g_by_host_count < kMaxWindows);
@@ -80,8 +118,15 @@ const ExecutableRange* executable_range(u64 pc) {
   return i < g_range_count && g_ranges[i].begin <= pc ? &g_ranges[i] : nullptr;
 }
 
+void set_guest_file(u64 begin, u64 end, const cache::GuestFile& file) {
+  forget_guest_files(begin, end);
+  ensure(g_files, kMaxFiles);
+  if (g_file_count < kMaxFiles) g_files[g_file_count++] = FileRange{begin, end, file};
+}
+
 void set_executable(u64 begin, u64 end, bool executable) {
   if (begin >= end) return;
+  if (!executable) forget_guest_files(begin, end);
   ensure(g_ranges, kMaxRanges);
   u32 i = first_range_after(begin);
   // Cut [begin, end) out of what is there...
@@ -128,14 +173,20 @@ Window* window_for(u64 pc, u8 context) {
   ensure(g_windows[context], kMaxWindows);
   CHECK(g_window_count[context] < kMaxWindows);
   u64 begin = r->begin, end = r->end;
+  const FileRange* f = context == 0 ? guest_file(pc) : nullptr;
+  if (f) {
+    begin = f->begin;
+    end = f->end;
+  }
   // JITs make code executable piece by piece: outside of the module zones a window covers an aligned block.
   constexpr u64 kBlock = 1 << 20;
   bool zone = pc < address_map::kBrkZone || (pc >= address_map::kModuleZones && pc < address_map::kEngineArena);
-  if (!zone) {
+  if (!zone && !f) {
     begin = begin < (pc & ~(kBlock - 1)) ? begin : (pc & ~(kBlock - 1));
     end = end > ((pc + kBlock) & ~(kBlock - 1)) ? end : ((pc + kBlock) & ~(kBlock - 1));
   }
   u32 i = first_window_after(pc, context);
+  const u64 whole[2] = {begin, end};
   if (i > 0 && g_windows[context][i - 1]->guest_end > begin) begin = g_windows[context][i - 1]->guest_end;
   if (i < g_window_count[context] && g_windows[context][i]->guest_begin < end) end = g_windows[context][i]->guest_begin;
   // A huge executable area (a JIT's whole reservation) gets windows of a bounded size around what runs.
@@ -144,7 +195,8 @@ Window* window_for(u64 pc, u8 context) {
     if (pc - begin > kMost / 2) begin = (pc & ~(kBlock - 1)) - kMost / 2;
     if (end - begin > kMost) end = begin + kMost;
   }
-  Window* w = cache::make_window(begin, end, context);
+  bool cacheable = f && begin == whole[0] && end == whole[1];
+  Window* w = cache::make_window(begin, end, context, cacheable ? &f->file : nullptr);
   if (!w) return nullptr;
   insert(g_windows[context], g_window_count[context], i, w);
   remember_host(w);
@@ -187,6 +239,16 @@ u32 kill_translations(u64 begin, u64 end) {
     }
   }
   return killed;
+}
+
+u32 count_cached_windows() {
+  u32 n = 0;
+  for (u32 k = 0; k < g_by_host_count; k++) n += g_by_host[k]->header != nullptr;
+  return n;
+}
+
+void drop_claims() {
+  for (u32 k = 0; k < g_by_host_count; k++) cache::drop_claims(*g_by_host[k]);
 }
 
 u64 sum_over_windows(u64 Window::*field) {

@@ -5,7 +5,7 @@
 // not overlap within one FP context and stay when their range goes (code is killed, the room is reused on a new mapping).
 #pragma once
 #include "base/lock.h"
-#include "cache/window.h"
+#include "cache/file.h"
 
 namespace grus::run {
 
@@ -18,6 +18,9 @@ struct ExecutableRange {
 // The executable range that contains pc, or nullptr.
 const ExecutableRange* executable_range(u64 pc);
 void set_executable(u64 begin, u64 end, bool executable);
+// [begin, end) is a private, unwritable mapping of `file`: its translations may come from, and go to, the cache. Forgotten
+// where set_executable(false) is said of it, since it may have been written to then.
+void set_guest_file(u64 begin, u64 end, const cache::GuestFile& file);
 // The window for pc (made when there is none); nullptr without memory or when pc is not executable.
 cache::Window* window_for(u64 pc, u8 fp_context);
 cache::Window* find_window(u64 pc, u8 fp_context);
@@ -27,5 +30,8 @@ cache::Window* replace_window(cache::Window* w);
 // Kills translations of [begin, end) in every window. Returns the number of regions.
 u32 kill_translations(u64 begin, u64 end);
 u64 sum_over_windows(u64 cache::Window::*field);
+u32 count_cached_windows();
+// In a child after fork.
+void drop_claims();
 
 }  // namespace grus::run

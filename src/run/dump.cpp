@@ -58,7 +58,7 @@ void dump(const a64_to_x64::RegionBuilder& builder, const cache::Window& w, cons
   if (!inside) return;
   log_raw("region 0x%lx: %u instructions, %u bytes at 0x%lx\n", builder.guest_pc(0), builder.size(),
           r.host_end - r.host_begin, ptr(w.code) + r.host_begin);
-  const cache::InsnMark* marks = w.marks.data + r.mark_begin;
+  const cache::InsnMark* marks = r.marks();
   u32 body = r.body_end - r.host_begin;
   for (u32 i = 0; i < r.mark_count;) {
     // Marks inside of an instruction belong to it.

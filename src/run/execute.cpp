@@ -3,10 +3,12 @@
 #include "run/execute.h"
 
 #include "base/guest_memory.h"
+#include "base/hash.h"
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "host/x86_64/features.h"
+#include "fingerprint.h"
 #include "insn.h"
 #include "run/code_map.h"
 #include "run/dump.h"
@@ -173,18 +175,7 @@ void clear_lookup(ThreadState& t) {
 // Makes a direct exit jump straight to where it leads.
 void link(u64 site, u64 host) {
   LockGuard guard(translator_lock);
-  cache::Window* w = window_of_host(site);
-  if (!w) return;
-  cache::Region* r = w->region_of_host(site);
-  i64 distance = static_cast<i64>(host - (site + 4));
-  if (!r || r->dead || distance != static_cast<i32>(distance)) return;
-  i32 old = *reinterpret_cast<i32*>(site);
-  u64 cold = site + 4 + static_cast<u64>(static_cast<i64>(old));
-  // Already linked by another thread: then it does not lead to this region's cold code any more.
-  if (cold < ptr(w->code) + r->body_end || cold >= ptr(w->code) + r->host_end) return;
-  if (!w->links.push(cache::Link{static_cast<u32>(site - ptr(w->code)), static_cast<u32>(cold - ptr(w->code)), host}))
-    return;
-  __atomic_store_n(reinterpret_cast<i32*>(site), static_cast<i32>(distance), __ATOMIC_RELEASE);
+  if (cache::Window* w = window_of_host(site)) cache::link_exit(*w, site, host);
 }
 
 void interpret_towards_entry(ThreadState& t) {
@@ -256,11 +247,23 @@ void lock_for_fork() {
   translator_lock.acquire();
 }
 void unlock_after_fork(bool in_child) {
-  if (in_child)
+  if (in_child) {
     translator_lock.reset();
-  else
+    drop_claims();
+  } else {
     translator_lock.release();
+  }
   unlock_lockstep_after_fork(in_child);
+}
+
+void use_translation_cache(int directory, cache::Access access) {
+  u64 host = hash64(&x64::g_features, sizeof x64::g_features);
+  cache::set_translator({kTranslatorFingerprint ^ host, a64_to_x64::kConstantBytes, a64_to_x64::write_constants});
+  cache::use_directory(directory, access);
+}
+void move_translation_cache(int from, int to) {
+  LockGuard guard(translator_lock);
+  if (cache::directory() == from) cache::use_directory(to, cache::directory_access());
 }
 
 void time_translation() { g_timed = true; }
@@ -328,6 +331,11 @@ void guest_range_executable(u64 begin, u64 end, bool executable) {
   set_executable(begin, end, executable);
 }
 
+void guest_file_mapped(u64 begin, u64 end, const cache::GuestFile& file) {
+  LockGuard guard(translator_lock);
+  set_guest_file(begin, end, file);
+}
+
 void guest_code_modified(u64 begin, u64 end) {
   LockGuard guard(translator_lock);
   g_statistics.invalidations += kill_translations(begin, end);
@@ -338,6 +346,8 @@ const Statistics& statistics() {
   g_statistics.translated_insns = sum_over_windows(&cache::Window::insns_translated);
   g_statistics.translated_bytes = sum_over_windows(&cache::Window::bytes);
   g_statistics.distinct_insns = sum_over_windows(&cache::Window::insns_distinct);
+  g_statistics.published_regions = sum_over_windows(&cache::Window::regions_published);
+  g_statistics.cached_windows = count_cached_windows();
   return g_statistics;
 }
 

@@ -5,6 +5,7 @@
 // (None: interrupted, deliver signals and call again). Registers are exact at that point: for faults as before the
 // faulting instruction, for SVC as after it.
 #pragma once
+#include "cache/file.h"
 #include "run/thread_state.h"
 
 namespace grus::run {
@@ -16,6 +17,10 @@ void release_thread(ThreadState& t);
 void after_fork(ThreadState& t);
 void lock_for_fork();
 void unlock_after_fork(bool in_child);
+
+// Translations come from, and go to, this directory (cache/file.h) from now on; and its descriptor has a new number.
+void use_translation_cache(int directory, cache::Access access);
+void move_translation_cache(int from, int to);
 
 // Everything by the semantics from now on (--interpret).
 void set_interpret(bool on);
@@ -34,6 +39,8 @@ void interrupt(ThreadState& t, void* host_context);
 // with their protection so that a fetch outside of one faults as on hardware.
 void guest_range_unmapped(u64 begin, u64 end);
 void guest_range_executable(u64 begin, u64 end, bool executable);
+// [begin, end), executable, is an unwritable private mapping of that file.
+void guest_file_mapped(u64 begin, u64 end, const cache::GuestFile& file);
 // IC IVAU by any alias: translations of [begin, end) and of every other mapping of the same physical memory die.
 void guest_code_modified(u64 begin, u64 end);
 
@@ -41,7 +48,7 @@ void guest_code_modified(u64 begin, u64 end);
 void time_translation();
 struct Statistics {
   u64 translated_insns, distinct_insns, translated_bytes, regions, translate_ns, lookups, semantics_calls, fixups,
-      return_misses, invalidations;
+      return_misses, invalidations, published_regions, cached_windows;
 };
 const Statistics& statistics();
 

@@ -89,6 +89,7 @@ std::vector<std::string> mmdebstrap_command(const CreateOptions& options, const 
 
 // In a namespace of its own the registration is private and ends with it.
 int build_in_namespace(const CreateOptions& options, const fs::path& engine, const fs::path& target) {
+  hand_over_code_directory(code_directory());
   enter_user_namespace(Mapping::Full);
   mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   Binfmt private_handlers(Binfmt::kDefaultDirectory);
@@ -99,6 +100,7 @@ int build_in_namespace(const CreateOptions& options, const fs::path& engine, con
 
 int build_with_host_registration(const CreateOptions& options, const fs::path& engine,
                                  const fs::path& target) {
+  hand_over_code_directory(code_directory());
   Binfmt handlers(Binfmt::kDefaultDirectory);
   handlers.mount_if_needed();
   Handler handler = aarch64_handler(engine);

@@ -112,8 +112,10 @@ bool belongs_to_the_system(const fs::path& directory) {
 [[noreturn]] void run(const RunOptions& options) {
   Descriptor engine(open(find_engine(options.engine).c_str(), O_RDONLY | O_CLOEXEC));
   if (!engine) fail_errno("cannot open the engine", errno);
+  fs::path code = code_directory();
   if (options.root.empty()) {
     apply(options.environment);
+    hand_over_code_directory(code);
     if (!options.workdir.empty() && chdir(options.workdir.c_str())) fail_errno(options.workdir, errno);
     execute(engine.get(), options);
   }
@@ -148,6 +150,7 @@ bool belongs_to_the_system(const fs::path& directory) {
   setenv("PWD", plan.workdir.c_str(), 1);
   apply(options.environment);
   enter_mount_namespace(options.as_root ? Mapping::SelfAsRoot : Mapping::Self);
+  hand_over_code_directory(code);
   enter_root(plan);
   execute(engine.get(), options);
 }

@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -189,6 +190,33 @@ fs::path home_directory() {
   if (const char* home = getenv("HOME"); home && *home) return home;
   if (const passwd* entry = getpwuid(geteuid())) return entry->pw_dir;
   return "/";
+}
+
+fs::path code_directory() {
+  std::string choice = environment("GRUS_CACHE");
+  if (choice == "off") return {};
+  if (!choice.empty() && choice[0] == '/') return choice;
+  fs::path directory = cache_directory() / "code";
+  std::error_code error;
+  if (fs::create_directories(directory.parent_path(), error); error) return {};
+  if (mkdir(directory.c_str(), 0700) && errno != EEXIST) return {};
+  return directory;
+}
+
+void hand_over_code_directory(const fs::path& directory) {
+  unsetenv("GRUS_CACHE_FD");
+  if (directory.empty()) return;
+  int fd = open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  if (fd < 0) return;
+  // The engine takes a descriptor for the cache only when it finds this file in it: the number may have been reused.
+  int index = openat(fd, "index", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (index >= 0) close(index);
+  int high = fcntl(fd, F_DUPFD, 500);  // out of the way of scripts that use small numbers
+  if (high >= 0) {
+    close(fd);
+    fd = high;
+  }
+  setenv("GRUS_CACHE_FD", std::to_string(fd).c_str(), 1);
 }
 
 fs::path cache_directory() {

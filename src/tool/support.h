@@ -90,6 +90,12 @@ int run_visibly(const std::vector<std::string>& arguments);
 
 std::filesystem::path home_directory();
 std::filesystem::path cache_directory();  // $XDG_CACHE_HOME/grus
+// The directory of the translation cache, made if need be (GRUS_CACHE names another): the engine makes none. Empty when
+// there is to be none.
+std::filesystem::path code_directory();
+// Leaves it open for the engines that this process will start, in whatever root, and tells them by GRUS_CACHE_FD. Call it
+// when the environment is otherwise ready.
+void hand_over_code_directory(const std::filesystem::path& directory);
 std::string environment(const char* name, const std::string& otherwise = "");
 std::vector<std::string> split(std::string_view text, char separator);
 bool starts_with(std::string_view text, std::string_view prefix);

@@ -241,7 +241,7 @@ void RegionBuilder::liveness() {
 // access faults.
 void RegionBuilder::mark_flags_home(Emitter& e) {
   const Decoded& d = insns_[current_];
-  marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - base_), 0, d.guest_word - low_, 0, 1};
+  marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - code_), 0, d.guest_word - low_, 0, 1};
 }
 
 unsigned RegionBuilder::reader_condition() const {
@@ -255,13 +255,15 @@ unsigned RegionBuilder::reader_condition() const {
 
 void RegionBuilder::exit_site(Emitter& e, u8* place, u64 target) {
   u64 known = !lockstep_ && window_->contains(target) && !(target & 3) ? window_->find(target) : 0;
+  // Others do not have what is this process's own.
+  if (room_.shared && known && !window_->file.has(window_->offset_of(known))) known = 0;
   add_cold() = ColdStub{Cold::Exit, static_cast<u16>(current_), place, nullptr, target, known};
 }
 
 namespace {
 // Patched displacements are stored while other threads execute them: an aligned store of four bytes is seen whole.
 void align_displacement(Emitter& e, unsigned opcode_bytes) {
-  e.nop(static_cast<unsigned>(-(reinterpret_cast<i64>(e.at()) + opcode_bytes)) & 3);
+  e.nop(static_cast<unsigned>(-(static_cast<i64>(e.runs_at(e.at())) + opcode_bytes)) & 3);
 }
 }  // namespace
 
@@ -271,7 +273,7 @@ void RegionBuilder::jump(Emitter& e, u64 target) {
     align_displacement(e, 1);
     exit_site(e, e.jmp32(), target);
   } else if (host_[i]) {
-    e.Assembler::jmp(reinterpret_cast<u64>(host_[i]));
+    e.Assembler::jmp(e.runs_at(host_[i]));
   } else if (static_cast<unsigned>(i) != next_in_order_) {
     fixup_[fixups_++] = Fixup{e.jmp32(), static_cast<u16>(i)};
   }
@@ -283,7 +285,7 @@ void RegionBuilder::jump_if(Emitter& e, CC cc, u64 target) {
     align_displacement(e, 2);
     exit_site(e, e.jcc32(cc), target);
   } else if (host_[i]) {
-    e.jcc(cc, reinterpret_cast<u64>(host_[i]));
+    e.jcc(cc, e.runs_at(host_[i]));
   } else {
     fixup_[fixups_++] = Fixup{e.jcc32(cc), static_cast<u16>(i)};
   }
@@ -292,7 +294,7 @@ void RegionBuilder::jump_if(Emitter& e, CC cc, u64 target) {
 void RegionBuilder::call(Emitter& e, u64 target) {
   int i = lockstep_ ? -1 : index_of(target);
   if (i >= 0 && host_[i]) {
-    e.Assembler::call(reinterpret_cast<u64>(host_[i]));
+    e.Assembler::call(e.runs_at(host_[i]));
     return;
   }
   if (i < 0) align_displacement(e, 1);
@@ -324,41 +326,41 @@ void RegionBuilder::emit_cold(Emitter& e) {
     u8* here = e.at();
     switch (c.kind) {
       case Cold::Semantics:
-        e.patch32(c.place, reinterpret_cast<u64>(here));
+        e.patch32(c.place, e.runs_at(here));
         e.mov_imm(Reg::rax, static_cast<u64>(d.op) << 32 | d.word);
         e.load_guest_address(Reg::rcx, window_->guest_begin + u64{4} * d.guest_word);
         e.Assembler::call(runtime(offsetof(run::RuntimeEntries, call_semantics)));
-        e.Assembler::jmp(reinterpret_cast<u64>(c.back));
+        e.Assembler::jmp(e.runs_at(c.back));
         break;
       case Cold::Return:
         if (!return_stub) {
           return_stub = here;
           e.Assembler::jmp(runtime(offsetof(run::RuntimeEntries, return_miss)));
         }
-        e.patch32(c.place, reinterpret_cast<u64>(return_stub));
+        e.patch32(c.place, e.runs_at(return_stub));
         break;
       case Cold::Indirect:
         if (!indirect_stub) {
           indirect_stub = here;
           e.Assembler::jmp(runtime(offsetof(run::RuntimeEntries, exit_indirect)));
         }
-        e.patch32(c.place, reinterpret_cast<u64>(indirect_stub));
+        e.patch32(c.place, e.runs_at(indirect_stub));
         break;
       case Cold::IndirectCall: {
         // The prediction is pushed already; call the miss so that its host half is pushed too.
-        e.patch32(c.place, reinterpret_cast<u64>(here));
+        e.patch32(c.place, e.runs_at(here));
         e.Assembler::call(runtime(offsetof(run::RuntimeEntries, exit_indirect)));
-        e.Assembler::jmp(reinterpret_cast<u64>(c.back - 5));  // the landing
+        e.Assembler::jmp(e.runs_at(c.back - 5));  // the landing
         break;
       }
       case Cold::Exit:
         e.load_guest_address(Reg::rax, c.target);
-        e.lea(64, Reg::rcx, Mem::rip(reinterpret_cast<u64>(c.place)));
+        e.lea(64, Reg::rcx, Mem::rip(e.runs_at(c.place)));
         e.Assembler::jmp(runtime(offsetof(run::RuntimeEntries, exit_direct)));
-        e.patch32(c.place, c.known ? c.known : reinterpret_cast<u64>(here));
-        if (c.known)
-          window_->links.push(cache::Link{static_cast<u32>(c.place - window_->code),
-                                          static_cast<u32>(here - window_->code), c.known});
+        e.patch32(c.place, c.known ? c.known : e.runs_at(here));
+        exits_[exit_count_++] =
+            cache::Exit{static_cast<u16>(c.place - code_), static_cast<u16>(here - code_),
+                        static_cast<i32>(static_cast<i64>(c.target - window_->guest_begin) >> 2)};
         break;
     }
   }
@@ -367,14 +369,113 @@ void RegionBuilder::emit_cold(Emitter& e) {
 
 // A vfork child was killed while it translated in its parent's memory: what it left half done is undone. Nothing of it was in
 // the index yet.
-void RegionBuilder::recover() {
-  __builtin_memset(map_, 0, sizeof map_);
+void RegionBuilder::recover() { __builtin_memset(map_, 0, sizeof map_); }
+
+// Pass B: into code_, for room_.
+void RegionBuilder::emit(Emitter& e) {
   cache::Window& w = *window_;
-  while (w.regions.size && w.regions.data[w.regions.size - 1].host_begin >= w.used) {
-    u32 marks = w.regions.data[--w.regions.size].mark_begin;
-    if (w.marks.size > marks) w.marks.size = marks;
+  fixups_ = colds_ = exit_count_ = mark_count_ = 0;
+  position_dependent_ = false;
+  e.fp_context_ = w.fp_context;
+  e.vex = e.host().avx;
+  e.start(code_, code_ + sizeof code_, reinterpret_cast<u64>(w.code) + room_.begin - reinterpret_cast<u64>(code_));
+  __builtin_memset(host_, 0, count_ * sizeof host_[0]);
+  for (unsigned k = 0; k < runs_; k++) {
+    const Run& run = run_[k];
+    for (unsigned n = 0; n < run.count; n++) {
+      unsigned i = run.first + n;
+      const Decoded& d = insns_[i];
+      current_ = i;
+      next_in_order_ = n + 1 < run.count ? i + 1 : k + 1 < runs_ ? run_[k + 1].first : ~0u;
+      if (d.leader || n == 0) {
+        e.form_ = FlagsForm::Home;
+        e.home_valid_ = true;
+        e.forget_zeros();
+      }
+      e.pc_ = w.guest_begin + u64{4} * d.guest_word;
+      e.insn_ = Insn{d.word, d.op};
+      e.index_ = i;
+      e.live_out_ = d.live_out;
+      e.needed_ = d.live_in;
+      host_[i] = e.at();
+      RowTraits r = row(d.op);
+      FlagsForm form = e.home_valid_ ? FlagsForm::Home : e.form_;
+      bool is_call = r.flow() == Flow::Call || r.flow() == Flow::IndirectCall;
+      marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - code_), static_cast<u32>(form), d.guest_word - low_,
+                                       is_call, 0};
+      unsigned colds_before = colds_;
+      if (Template t = kTemplates[static_cast<unsigned>(d.op)])
+        t(e, e.insn_);
+      else
+        e.call_semantics();
+      CHECK(e.at() - host_[i] <= kMaxTemplateBytes);
+      e.end_instruction();
+      for (unsigned c = colds_before; c < colds_; c++) cold_[c].back = e.at();
+      // What follows: the next instruction in place, or a jump to it when it is elsewhere or somebody may enter there.
+      Flow flow = r.flow();
+      bool ends = flow == Flow::Branch || flow == Flow::Ret || flow == Flow::Indirect || flow == Flow::Exception;
+      if (ends) continue;
+      bool next_here = next_in_order_ != ~0u && insns_[next_in_order_].guest_word == d.guest_word + 1;
+      if (!next_here) {
+        // A mark of its own: a call's landing is found by where the next instruction begins.
+        // A signal that comes here finds NZCV where the last instruction left it.
+        FlagsForm left = e.home_valid_ ? FlagsForm::Home : e.form_;
+        marks_[mark_count_++] =
+            InsnMark{static_cast<u32>(e.at() - code_), static_cast<u32>(left), d.guest_word + 1 - low_, 0, 0};
+        e.settle_flags();
+        jump(e, e.pc_ + 4);
+      } else if (insns_[next_in_order_].leader) {
+        e.settle_flags();
+      }
+    }
   }
-  while (w.links.size && w.links.data[w.links.size - 1].site >= w.used) w.links.size--;
+  body_end_ = e.at();
+  emit_cold(e);
+  for (unsigned k = 0; k < fixups_; k++) e.patch32(fixup_[k].place, e.runs_at(host_[fixup_[k].target]));
+  CHECK(!e.overflow());
+}
+
+// Emits the region for a place in the window until it can have that place.
+BuildResult RegionBuilder::place(u64* host) {
+  cache::Window& w = *window_;
+  Emitter e(*this);
+  if (!w.header && w.own.used <= cache::kCodeBegin) {  // a new window; the file of another has them
+    write_constants(w.code + cache::kCodeBegin);
+    w.own.used = cache::kCodeBegin + kConstantBytes;
+  }
+  low_ = insns_[run_[0].first].guest_word;
+  const Run& last = run_[runs_ - 1];
+  bool shareable = true;
+  for (;;) {
+    if (!cache::find_room(w, shareable, &room_)) return BuildResult::Full;
+    emit(e);
+    if (room_.shared && position_dependent_) {
+      shareable = false;
+      continue;
+    }
+    for (unsigned i = 0; i < count_; i++) {
+      words_[i] = insns_[i].guest_word;
+      entries_[i] = insns_[i].leader ? static_cast<i32>(host_[i] - code_) : cache::kCovered;
+    }
+    cache::Draft draft{code_,
+                       static_cast<u32>(e.at() - code_),
+                       static_cast<u32>(body_end_ - code_),
+                       low_,
+                       insns_[last.first + last.count - 1].guest_word + 1,
+                       entry_word_,
+                       marks_,
+                       mark_count_,
+                       exits_,
+                       exit_count_,
+                       words_,
+                       entries_,
+                       count_};
+    switch (cache::publish(w, room_, draft)) {
+      case cache::Published::Done: *host = e.runs_at(host_[0]); return BuildResult::Ok;
+      case cache::Published::Again: break;
+      case cache::Published::Full: return BuildResult::Full;
+    }
+  }
 }
 
 BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 exec_end, u64* host,
@@ -384,117 +485,12 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
   window_ = &w;
   limit_low_ = exec_begin > w.guest_begin ? static_cast<u32>((exec_begin - w.guest_begin) / 4) : 0;
   limit_high_ = static_cast<u32>(((exec_end < w.guest_end ? exec_end : w.guest_end) - w.guest_begin) / 4);
-  if (!discover(pc, fault)) {
-    busy_ = false;
-    return BuildResult::Unreadable;
+  BuildResult result = BuildResult::Unreadable;
+  if (discover(pc, fault)) {
+    liveness();
+    result = place(host);
+    for (unsigned i = 0; i < count_; i++) map_[insns_[i].guest_word - map_base_] = 0;
   }
-  liveness();
-
-  BuildResult result = BuildResult::Ok;
-  Emitter e(*this);
-  e.fp_context_ = w.fp_context;
-  e.vex = e.host().avx;
-  if (w.used <= kConstantsAt) {  // a new window
-    write_constants(constants());
-    w.used = kConstantsAt + kConstantBytes;
-  }
-  u32 begin = (w.used + 15) & ~15u;
-  size_t need = size_t{count_} * kMaxHostBytesPerInsn + 4096;
-  if (begin + need > w.capacity) {
-    result = BuildResult::Full;
-  } else {
-    u8* base = w.code + begin;
-    base_ = base;
-    e.start(base, w.code + w.capacity);
-    __builtin_memset(host_, 0, count_ * sizeof host_[0]);
-    mark_count_ = 0;
-    const Run& last = run_[runs_ - 1];
-    low_ = insns_[run_[0].first].guest_word;
-    u32 high = insns_[last.first + last.count - 1].guest_word + 1;
-    for (unsigned k = 0; k < runs_; k++) {
-      const Run& run = run_[k];
-      for (unsigned n = 0; n < run.count; n++) {
-        unsigned i = run.first + n;
-        const Decoded& d = insns_[i];
-        current_ = i;
-        next_in_order_ = n + 1 < run.count ? i + 1 : k + 1 < runs_ ? run_[k + 1].first : ~0u;
-        if (d.leader || n == 0) {
-          e.form_ = FlagsForm::Home;
-          e.home_valid_ = true;
-          e.forget_zeros();
-        }
-        e.pc_ = w.guest_begin + u64{4} * d.guest_word;
-        e.insn_ = Insn{d.word, d.op};
-        e.index_ = i;
-        e.live_out_ = d.live_out;
-        e.needed_ = d.live_in;
-        host_[i] = e.at();
-        RowTraits r = row(d.op);
-        FlagsForm form = e.home_valid_ ? FlagsForm::Home : e.form_;
-        bool is_call = r.flow() == Flow::Call || r.flow() == Flow::IndirectCall;
-        marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - base), static_cast<u32>(form), d.guest_word - low_,
-                                         is_call, 0};
-        unsigned colds_before = colds_;
-        if (Template t = kTemplates[static_cast<unsigned>(d.op)])
-          t(e, e.insn_);
-        else
-          e.call_semantics();
-        CHECK(e.at() - host_[i] <= kMaxTemplateBytes);
-        e.end_instruction();
-        for (unsigned c = colds_before; c < colds_; c++) cold_[c].back = e.at();
-        // What follows: the next instruction in place, or a jump to it when it is elsewhere or somebody may enter there.
-        Flow flow = r.flow();
-        bool ends = flow == Flow::Branch || flow == Flow::Ret || flow == Flow::Indirect || flow == Flow::Exception;
-        if (ends) continue;
-        bool next_here = next_in_order_ != ~0u && insns_[next_in_order_].guest_word == d.guest_word + 1;
-        if (!next_here) {
-          // A mark of its own: a call's landing is found by where the next instruction begins.
-          // A signal that comes here finds NZCV where the last instruction left it.
-          FlagsForm left = e.home_valid_ ? FlagsForm::Home : e.form_;
-          marks_[mark_count_++] =
-              InsnMark{static_cast<u32>(e.at() - base), static_cast<u32>(left), d.guest_word + 1 - low_, 0, 0};
-          e.settle_flags();
-          jump(e, e.pc_ + 4);
-        } else if (insns_[next_in_order_].leader) {
-          e.settle_flags();
-        }
-      }
-    }
-    u8* body_end = e.at();
-    emit_cold(e);
-    for (unsigned k = 0; k < fixups_; k++)
-      e.patch32(fixup_[k].place, reinterpret_cast<u64>(host_[fixup_[k].target]));
-    CHECK(!e.overflow());
-    {
-      cache::Region region{begin,
-                           static_cast<u32>(e.at() - w.code),
-                           static_cast<u32>(body_end - w.code),
-                           low_,
-                           high,
-                           w.marks.size,
-                           mark_count_,
-                           false};
-      bool stored = w.regions.push(region);
-      stored = stored && w.marks.append(marks_, mark_count_);
-      if (!stored) {
-        result = BuildResult::Full;
-      } else {
-        w.used = region.host_end;
-        for (unsigned i = 0; i < count_; i++) {
-          i32* entry = &w.index[insns_[i].guest_word];
-          if (*entry == 0) w.insns_distinct++;
-          if (insns_[i].leader)
-            __atomic_store_n(entry, static_cast<i32>(host_[i] - w.code), __ATOMIC_RELEASE);
-          else if (*entry == 0)
-            *entry = cache::kCovered;
-        }
-        w.insns_translated += count_;
-        w.bytes += region.host_end - region.host_begin;
-        *host = reinterpret_cast<u64>(host_[0]);
-      }
-    }
-  }
-  for (unsigned i = 0; i < count_; i++) map_[insns_[i].guest_word - map_base_] = 0;
   busy_ = false;
   return result;
 }

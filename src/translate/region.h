@@ -19,8 +19,6 @@ namespace grus::a64_to_x64 {
 inline constexpr unsigned kRegionInsns = 96;
 inline constexpr unsigned kRegionSpan = 4094;  // guest words around the entry that a region may reach
 
-inline constexpr u32 kConstantsAt = 64;       // in every window: what Emitter::constant refers to
-
 enum class BuildResult : u8 { Ok, Full, Unreadable };
 
 class RegionBuilder {
@@ -37,7 +35,9 @@ class RegionBuilder {
   u64 guest_pc(unsigned i) const { return window_->guest_begin + u64{4} * insns_[i].guest_word; }
   bool word_at(u64 pc, u32* word) const;
 
-  u8* constants() { return window_->code + kConstantsAt; }
+  u64 constants() const { return reinterpret_cast<u64>(window_->code) + cache::kCodeBegin; }
+  // The region holds an address that other processes may have elsewhere: it cannot go to the cache file.
+  void set_position_dependent() { position_dependent_ = true; }
 
   // For the emitter.
   void jump(Emitter& e, u64 target);
@@ -69,9 +69,10 @@ class RegionBuilder {
     u8* place;    // displacement to patch
     u8* back;     // where to continue
     u64 target;   // Exit: guest pc
-    u64 known;    // Exit: host address that the site jumps to already
+    u64 known;    // Exit: host address that the site jumps to already, or 0
   };
   static constexpr unsigned kMaxColds = 4 * kRegionInsns;  // the most that any template asks for
+  static constexpr u32 kMaxRegionCode = 1 << 16;
   struct Run {
     u16 first, count;
   };
@@ -87,7 +88,9 @@ class RegionBuilder {
     CHECK(colds_ < kMaxColds);
     return cold_[colds_++];
   }
+  void emit(Emitter& e);
   void emit_cold(Emitter& e);
+  BuildResult place(u64* host);
   int index_of(u64 pc) const;
   int reachable(u64 pc) const;
   unsigned most() const { return lockstep_ && lockstep_ < kRegionInsns ? lockstep_ : kRegionInsns; }
@@ -97,13 +100,15 @@ class RegionBuilder {
   unsigned lockstep_;
   cache::Window* window_;
   bool busy_;  // in build(); found set there: the one who built is dead
+  bool position_dependent_;
+  cache::Room room_;  // where the region is about to go
   u64 line_;  // whose words line_words_ holds
   u32 line_words_[64];
-  u8* base_;  // of the region's host code
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
   bool loops_;  // liveness met a branch backwards
-  u32 low_;  // lowest guest word of the region
+  u32 low_;       // lowest guest word of the region
+  u8* body_end_;  // in code_
   unsigned count_, fixups_, colds_, runs_, queued_;
   unsigned current_, next_in_order_;
   Decoded insns_[kRegionInsns + 8];
@@ -115,6 +120,12 @@ class RegionBuilder {
   Run run_[kRegionInsns];
   u32 queue_[kRegionInsns];
   u16 map_[kRegionSpan];  // guest word - map_base_ -> index + 1
+  cache::Exit exits_[kMaxColds];
+  unsigned exit_count_;
+  u32 words_[kRegionInsns + 8];
+  i32 entries_[kRegionInsns + 8];
+  // The region's code while it is made: its place may be memory that this process only shares.
+  alignas(64) u8 code_[kMaxRegionCode];
 };
 
 }  // namespace grus::a64_to_x64

@@ -75,8 +75,8 @@ std::string translate(const std::vector<u32>& words, Count* count) {
     fprintf(stderr, "emit_golden: no translation\n");
     exit(2);
   }
-  const cache::Region& r = w->regions.data[0];
-  const cache::InsnMark* marks = w->marks.data + r.mark_begin;
+  const cache::Region& r = *w->region_of_host(host);
+  const cache::InsnMark* marks = r.marks();
   u64 window = reinterpret_cast<u64>(w->code), begin = window + r.host_begin, body_end = window + r.body_end;
   std::string out;
   for (u32 m = 0; m < r.mark_count;) {

@@ -193,7 +193,7 @@ class Tester {
            static_cast<unsigned long>(host - reinterpret_cast<u64>(w->code) - r->host_begin),
            r->body_end - r->host_begin);
     for (u32 n = 0; n < r->mark_count; n++) {
-      cache::InsnMark m = w->marks.data[r->mark_begin + n];
+      cache::InsnMark m = r->marks()[n];
       printf("    +%x: %lx form %u\n", static_cast<unsigned>(m.host),
              static_cast<unsigned long>(w->guest_begin + u64{4} * (r->guest_low + m.guest)), static_cast<unsigned>(m.flags));
     }

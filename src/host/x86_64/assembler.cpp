@@ -20,7 +20,7 @@ void Assembler::modrm(Reg reg, const Mem& m, unsigned trailing) {
   u8 r = static_cast<u8>(lo(reg) << 3);
   if (m.rip_target) {
     byte(r | 5);
-    dword(static_cast<u32>(m.rip_target - (reinterpret_cast<u64>(at_) + 4 + trailing)));
+    dword(static_cast<u32>(m.rip_target - (runs_at(at_) + 4 + trailing)));
     return;
   }
   if (m.base == Reg::none) {  // index*scale + disp32, or an absolute disp32

@@ -41,11 +41,14 @@ enum class Shift : u8 { rol, ror, rcl, rcr, shl, shr, sal, sar };
 
 class Assembler {
  public:
-  void start(u8* at, u8* limit) {
+  // What is written at `at` will run at `at + bias`; targets below are where things run.
+  void start(u8* at, u8* limit, u64 bias = 0) {
     at_ = at;
     limit_ = limit;
+    bias_ = bias;
   }
   u8* at() const { return at_; }
+  u64 runs_at(const u8* written) const { return reinterpret_cast<u64>(written) + bias_; }
   // Fewer than `slack` bytes are left.
   bool overflow(size_t slack = 0) const { return at_ + slack > limit_; }
 
@@ -196,7 +199,7 @@ class Assembler {
     return at_ - 4;
   }
   void patch32(u8* place, u64 target) {
-    i32 d = static_cast<i32>(target - (reinterpret_cast<u64>(place) + 4));
+    i32 d = static_cast<i32>(target - (runs_at(place) + 4));
     __builtin_memcpy(place, &d, 4);
   }
   void nop(unsigned bytes);
@@ -245,7 +248,7 @@ class Assembler {
     __builtin_memcpy(at_, &v, sizeof v);
     at_ += sizeof v;
   }
-  u32 rel(u64 target) { return static_cast<u32>(target - (reinterpret_cast<u64>(at_) + 4)); }
+  u32 rel(u64 target) { return static_cast<u32>(target - (runs_at(at_) + 4)); }
   void branch32(u8 opcode, u64 target) {
     byte(opcode);
     dword(rel(target));
@@ -257,6 +260,7 @@ class Assembler {
   void vex_gpr(unsigned size, u8 pp, u8 opcode, Reg reg, Reg vvvv, Reg rm_);
 
   u8* at_ = nullptr;
+  u64 bias_ = 0;
   u8* limit_ = nullptr;
 };
 

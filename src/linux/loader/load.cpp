@@ -156,12 +156,14 @@ i64 map_elf(const ElfFile& file, MappedElf* mapped) {
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, kNoFd, 0);
       if (is_error(at)) return at;
     }
-    if (prot & PROT_EXEC)
+    if (prot & PROT_EXEC) {
       note_executable(s.file_begin + bias, page_up(p.p_vaddr + p.p_memsz) + bias);
-    else if (s.zero_end > s.file_begin)
+      if (!(prot & PROT_WRITE)) note_guest_file(s.file_begin + bias, s.file_end + bias, file.fd, s.file_offset);
+    } else if (s.zero_end > s.file_begin) {
       forget_range(s.file_begin + bias, s.zero_end + bias);
-    else
+    } else {
       forget_range(s.file_begin + bias, s.file_end + bias);
+    }
   }
   mapped->bias = bias;
   mapped->entry = file.header.e_entry + bias;

@@ -115,7 +115,7 @@ void write_constants(u8* at) {
 }
 
 Mem Emitter::constant(Constant c) const {
-  return Mem::rip(reinterpret_cast<u64>(region_.constants()) + 16 * static_cast<unsigned>(c));
+  return Mem::rip(region_.constants() + 16 * static_cast<unsigned>(c));
 }
 
 }  // namespace grus::a64_to_x64

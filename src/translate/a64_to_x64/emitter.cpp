@@ -11,12 +11,15 @@ constexpr Mem runtime(size_t offset) { return state(offsetof(ThreadState, runtim
 }  // namespace
 
 void Emitter::load_guest_address(Reg dst, u64 address) {
-  if (address <= 0xffffffff) return mov_imm(dst, address);
-  i64 distance = static_cast<i64>(address - reinterpret_cast<u64>(at()));
-  if (region_.window().near && distance > -0x7f000000 && distance < 0x7f000000)
+  i64 distance = static_cast<i64>(address - runs_at(at()));
+  bool low = address <= 0xffffffff;
+  if (!low && region_.window().near && distance > -0x7f000000 && distance < 0x7f000000) {
     lea(64, dst, Mem::rip(address));
-  else
+  } else {
+    // A low address is the same in every process: only programs that are linked there have any.
+    if (!low || region_.window().guest_begin > 0xffffffff) region_.set_position_dependent();
     mov_imm(dst, address);
+  }
 }
 
 /* -- NZCV -------------------------------------------------------------------------------------------------------- */

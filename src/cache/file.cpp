@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: MIT
+#include "cache/file.h"
+
+#include <asm/stat.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/fs.h>
+#include <linux/mman.h>
+#include <linux/resource.h>
+
+#include "base/guest_memory.h"
+#include "base/hash.h"
+#include "base/host_syscall.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+namespace grus::cache {
+namespace {
+
+int g_directory = -1;
+u64 g_directory_device, g_directory_inode;
+Access g_access = Access::None;
+Translator g_translator;
+
+constexpr u64 kSecond = 1'000'000'000;
+constexpr u64 kRacy = 2 * kSecond;          // git's rule: what changed so recently may change again unseen
+constexpr u64 kOwnChange = kSecond / 50;    // publishers write down the time before they write
+constexpr u64 kAttachStampSeconds = 3600;
+
+u64 clock_ns(u64 clock) {
+  u64 t[2] = {};
+  host_syscall(__NR_clock_gettime, clock, ptr(t));
+  return t[0] * kSecond + t[1];
+}
+u64 boot_ns() {
+  constexpr u64 kBootTime = 7;
+  return realtime_ns() - clock_ns(kBootTime);
+}
+u64 ctime_of(const struct stat& st) { return st.st_ctime * kSecond + st.st_ctime_nsec; }
+
+/* -- The index: what stat says -> content -------------------------------------------------------------------------- */
+
+struct IndexEntry {
+  u64 device, inode, size, mtime_ns, ctime_ns, offset, bytes, first_page;
+  ContentId content;
+  u64 check;  // of the above: half-written entries are none
+  u64 reserved;
+};
+static_assert(sizeof(IndexEntry) == 96);
+constexpr u32 kWays = 4, kSets = 2048;
+constexpr u64 kIndexBytes = u64{kSets} * kWays * sizeof(IndexEntry);
+constexpr u64 kSeen = ~u64{0};  // as a device: a content (inode, size) that was seen once, in a brand-new file
+u8* g_index;
+bool g_index_tried;
+
+u64 check_of(const IndexEntry& e) { return hash64(&e, offsetof(IndexEntry, check), g_translator.fingerprint); }
+
+bool is_private_file(const struct stat& st, u64 size) {
+  u64 euid = static_cast<u64>(host_syscall(__NR_geteuid));
+  bool regular = (st.st_mode & 0170000) == 0100000;
+  return regular && static_cast<u64>(st.st_size) == size && !(st.st_mode & 022) && (st.st_uid == euid || st.st_uid == 0);
+}
+
+// A size that the guest's RLIMIT_FSIZE forbids would cost it a SIGXFSZ.
+bool may_create(u64 size) {
+  rlimit64 limit;
+  return g_access == Access::ReadWrite && !host_syscall(__NR_prlimit64, 0, RLIMIT_FSIZE, 0, ptr(&limit)) &&
+         limit.rlim_cur >= size;
+}
+
+i64 open_in_directory(const char* name, u64 flags, u64 mode = 0) {
+  return host_syscall(__NR_openat, static_cast<u64>(g_directory), ptr(name), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode);
+}
+
+void map_index() {
+  if (g_index_tried) return;
+  g_index_tried = true;
+  bool writable = g_access == Access::ReadWrite;
+  i64 fd = open_in_directory("index", writable ? O_RDWR : O_RDONLY);
+  if (fd == -ENOENT && writable) fd = open_in_directory("index", O_RDWR | O_CREAT, 0600);
+  if (is_error(fd)) return;
+  struct stat st;
+  bool known = !host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st));
+  if (known && st.st_size == 0 && may_create(kIndexBytes) && !host_syscall(__NR_ftruncate, static_cast<u64>(fd), kIndexBytes))
+    st.st_size = kIndexBytes;
+  if (known && is_private_file(st, kIndexBytes))
+    g_index = static_cast<u8*>(map_engine_file(kIndexBytes, static_cast<int>(fd), PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED));
+  host_syscall(__NR_close, static_cast<u64>(fd));
+}
+
+// The set of a key: g_index + its offset.
+u64 set_of(const IndexEntry& key) {
+  const u64 what[3] = {key.device, key.inode, key.device == kSeen ? key.size : key.offset};
+  return hash64(what, sizeof what) % kSets * kWays * sizeof(IndexEntry);
+}
+bool same_key(const IndexEntry& a, const IndexEntry& b) {
+  return a.device == b.device && a.inode == b.inode && a.size == b.size && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns &&
+         a.offset == b.offset && a.bytes == b.bytes && a.first_page == b.first_page;
+}
+
+bool look_up(IndexEntry* key) {
+  map_index();
+  if (!g_index) return false;
+  u64 at = set_of(*key);
+  for (u32 way = 0; way < kWays; way++, at += sizeof(IndexEntry)) {
+    IndexEntry e;
+    if (copy_from_guest(&e, GuestAddr(ptr(g_index) + at), sizeof e)) return false;
+    if (!same_key(e, *key) || e.check != check_of(e)) continue;
+    key->content = e.content;
+    return true;
+  }
+  return false;
+}
+
+void enter(IndexEntry key) {
+  map_index();
+  if (!g_index || g_access != Access::ReadWrite) return;
+  u64 set = set_of(key), at = set;
+  for (u32 way = 0; way < kWays; way++, at += sizeof(IndexEntry)) {
+    IndexEntry e;
+    if (copy_from_guest(&e, GuestAddr(ptr(g_index) + at), sizeof e)) return;
+    // The same file as it was before, or nothing.
+    if ((e.device == key.device && e.inode == key.inode && e.offset == key.offset) || e.check != check_of(e)) break;
+    if (way + 1 == kWays) {
+      at = set + (realtime_ns() >> 10) % kWays * sizeof(IndexEntry);
+      break;
+    }
+  }
+  key.reserved = 0;
+  key.check = check_of(key);
+  (void)copy_to_guest(GuestAddr(ptr(g_index) + at), &key, sizeof key);
+}
+
+/* -- Content ------------------------------------------------------------------------------------------------------- */
+
+// Of the guest's memory: what is translated is what is hashed.
+bool content_of_memory(u64 begin, u64 end, ContentId* out) {
+  constexpr u64 kPiece = 1 << 16;
+  u64 pieces = (end - begin + kPiece - 1) / kPiece, bytes = page_up((pieces + 1) * sizeof(Hash128));
+  u8* buffer = static_cast<u8*>(map_engine_pages(kPiece));
+  Hash128* hashes = static_cast<Hash128*>(map_engine_pages(bytes));
+  bool ok = buffer && hashes;
+  for (u64 n = 0; n < pieces && ok; n++) {
+    u64 at = begin + n * kPiece, size = end - at < kPiece ? end - at : kPiece;
+    ok = !copy_from_guest(buffer, GuestAddr(at), size);
+    if (ok) hashes[n] = hash128(buffer, size);
+  }
+  if (ok) {
+    hashes[pieces] = Hash128{end - begin, 0};
+    Hash128 h = hash128(hashes, (pieces + 1) * sizeof(Hash128));
+    *out = ContentId{h.low, h.high};
+  }
+  if (buffer) unmap_engine_pages(buffer, kPiece);
+  if (hashes) unmap_engine_pages(hashes, bytes);
+  return ok;
+}
+
+// false: nothing to be cached, or not yet - a brand-new file is admitted when its content is seen a second time, since
+// configure scripts run thousands of programs once.
+bool identify(const GuestFile& f, u64 begin, u64 end, ContentId* content) {
+  IndexEntry key{};
+  key.device = f.device;
+  key.inode = f.inode;
+  key.size = f.size;
+  key.mtime_ns = f.mtime_ns;
+  key.ctime_ns = f.ctime_ns;
+  key.offset = f.offset;
+  key.bytes = end - begin;
+  u8 page[kGuestPageSize];
+  u64 first = end - begin < sizeof page ? end - begin : sizeof page;
+  if (copy_from_guest(page, GuestAddr(begin), first)) return false;
+  key.first_page = hash64(page, first);
+  if (look_up(&key)) {
+    *content = key.content;
+    return true;
+  }
+  if (!content_of_memory(begin, end, content)) return false;
+  if (f.ctime_ns + kRacy < realtime_ns()) {
+    key.content = *content;
+    enter(key);
+    return true;
+  }
+  IndexEntry seen{};
+  seen.device = kSeen;
+  seen.inode = content->low;
+  seen.size = content->high;
+  if (look_up(&seen)) return true;
+  enter(seen);
+  return false;
+}
+
+/* -- Files --------------------------------------------------------------------------------------------------------- */
+
+u64 base_of(u64 guest_begin) { return guest_begin >> 32 ? 0 : guest_begin; }
+
+u64 header_checksum(const Header& h) { return hash64(&h, offsetof(Header, checksum)); }
+
+void name_of(const ContentId& c, u64 base, char (&out)[64]) {
+  format_to(out, sizeof out, "%016lx%016lx-%016lx", c.high, c.low, g_translator.fingerprint ^ hash64(&base, 8));
+}
+
+// Path of the file that is mapped at `begin`, from /proc/self/maps: "begin-end perms offset device inode   path".
+void path_of_mapping(u64 begin, char* out, size_t size) {
+  i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr("/proc/self/maps"), O_RDONLY | O_CLOEXEC);
+  out[0] = 0;
+  if (is_error(fd)) return;
+  char wanted[24], buffer[4096];
+  size_t length = format_to(wanted, sizeof wanted, "%lx-", begin), matched = 0, at = 0;
+  bool line_begin = true, found = false, in_path = false, done = false;
+  for (i64 n; !done && (n = host_syscall(__NR_read, static_cast<u64>(fd), ptr(buffer), sizeof buffer)) > 0;) {
+    for (i64 i = 0; i < n && !done; i++) {
+      char c = buffer[i];
+      if (c == '\n') {
+        done = found;
+        line_begin = true;
+        matched = 0;
+      } else if (found) {
+        in_path |= c == '/';
+        if (in_path && at + 1 < size) out[at++] = c;
+      } else if (line_begin) {
+        line_begin = c == wanted[matched++];
+        found = line_begin && matched == length;
+      }
+    }
+  }
+  out[at] = 0;
+  host_syscall(__NR_close, static_cast<u64>(fd));
+}
+
+i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
+  Layout layout = layout_of(end - begin);
+  if (!may_create(layout.total)) return -EACCES;
+  struct stat directory;
+  if (host_syscall(__NR_fstat, static_cast<u64>(g_directory), ptr(&directory))) return -EACCES;
+  char temporary[64];
+  format_to(temporary, sizeof temporary, ".new-%lu-%lx", static_cast<u64>(host_syscall(__NR_getpid)), realtime_ns());
+  i64 fd = open_in_directory(temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (is_error(fd)) return fd;
+  u64 file = static_cast<u64>(fd);
+  constexpr u64 kReadableByAll = 0044;
+  bool ok = !host_syscall(__NR_fchmod, file, 0600 | (directory.st_mode & kReadableByAll)) &&
+            !host_syscall(__NR_ftruncate, file, layout.total);
+  u8* page = static_cast<u8*>(map_engine_pages(kHeaderBytes));
+  u8* code = static_cast<u8*>(map_engine_pages(page_up(kCodeBegin + g_translator.preamble_bytes)));
+  ok = ok && page && code;
+  if (ok) {
+    Header& h = *reinterpret_cast<Header*>(page);
+    h.magic = kMagic;
+    h.fingerprint = g_translator.fingerprint;
+    h.content = content;
+    h.guest_bytes = end - begin;
+    h.guest_base = base_of(begin);
+    h.checksum = header_checksum(h);
+    h.code_used = (kCodeBegin + g_translator.preamble_bytes + kLine - 1) & ~(kLine - 1);
+    path_of_mapping(begin, h.path, sizeof h.path);
+    g_translator.write_preamble(code + kCodeBegin);
+    ok = host_syscall(__NR_pwrite64, file, ptr(code), h.code_used, layout.code) == i64{h.code_used};
+    h.written_ns = realtime_ns();
+    h.attached_s = h.written_ns / kSecond;
+    ok = ok && host_syscall(__NR_pwrite64, file, ptr(page), kHeaderBytes, 0) == i64{kHeaderBytes};
+  }
+  if (page) unmap_engine_pages(page, kHeaderBytes);
+  if (code) unmap_engine_pages(code, page_up(kCodeBegin + g_translator.preamble_bytes));
+  u64 directory_fd = static_cast<u64>(g_directory);
+  i64 renamed = ok ? host_syscall(__NR_renameat2, directory_fd, ptr(temporary), directory_fd, ptr(name), RENAME_NOREPLACE) : -EIO;
+  if (renamed == -EINVAL || renamed == -ENOSYS)  // a file system without it: whoever was first loses what it published so far
+    renamed = host_syscall(__NR_renameat, directory_fd, ptr(temporary), directory_fd, ptr(name));
+  if (!renamed) return fd;
+  host_syscall(__NR_close, file);
+  host_syscall(__NR_unlinkat, directory_fd, ptr(temporary), 0);
+  return renamed == -EEXIST ? open_in_directory(name, O_RDWR) : renamed;
+}
+
+}  // namespace
+
+u64 realtime_ns() {
+  constexpr u64 kRealTime = 0;
+  return clock_ns(kRealTime);
+}
+
+void use_directory(int fd, Access access) {
+  struct stat st;
+  if (access == Access::None || host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st))) {
+    g_access = Access::None;
+    return;
+  }
+  g_directory = fd;
+  g_directory_device = st.st_dev;
+  g_directory_inode = st.st_ino;
+  g_access = access;
+}
+int directory() { return g_directory; }
+Access directory_access() { return g_access; }
+void set_translator(const Translator& t) { g_translator = t; }
+
+Access trust_in_directory(int fd) {
+  struct stat st;
+  if (host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st))) return Access::None;
+  if ((st.st_mode & 0170000) != 0040000 || st.st_mode & 022) return Access::None;
+  if (st.st_uid == static_cast<u64>(host_syscall(__NR_geteuid))) return Access::ReadWrite;
+  return st.st_uid == 0 ? Access::ReadOnly : Access::None;
+}
+
+bool open_cache_file(const GuestFile& guest, u64 guest_begin, u64 guest_end, CacheFile* out) {
+  if (g_access == Access::None) return false;
+  // A vfork child that closed the descriptor shares this memory, not its descriptors.
+  struct stat st;
+  if (host_syscall(__NR_fstat, static_cast<u64>(g_directory), ptr(&st)) || st.st_dev != g_directory_device ||
+      st.st_ino != g_directory_inode)
+    return false;
+  ContentId content;
+  if (!identify(guest, guest_begin, guest_end, &content)) return false;
+  *out = CacheFile{};
+  out->content = content;
+  name_of(content, base_of(guest_begin), out->name);
+  out->writable = g_access == Access::ReadWrite;
+  i64 fd = open_in_directory(out->name, out->writable ? O_RDWR : O_RDONLY);
+  if (out->writable && (fd == -EACCES || fd == -EROFS || fd == -EPERM)) {
+    out->writable = false;
+    fd = open_in_directory(out->name, O_RDONLY);
+  }
+  if (fd == -ENOENT && out->writable) fd = create(out->name, content, guest_begin, guest_end);
+  out->fd = static_cast<int>(fd);
+  return !is_error(fd);
+}
+
+void close_cache_file(CacheFile& file) { host_syscall(__NR_close, static_cast<u64>(file.fd)); }
+
+bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout) {
+  struct stat st;
+  if (host_syscall(__NR_fstat, static_cast<u64>(file.fd), ptr(&st)) || !is_private_file(st, layout.total)) return false;
+  u8* tables = static_cast<u8*>(map_engine_file(layout.code, file.fd, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE));
+  if (!tables) return false;
+  const Header* h = reinterpret_cast<const Header*>(tables);
+  bool ok = h->magic == kMagic && h->fingerprint == g_translator.fingerprint && h->content == file.content &&
+            h->guest_bytes == w.guest_end - w.guest_begin && h->guest_base == base_of(w.guest_begin) &&
+            h->checksum == header_checksum(*h) && h->code_used <= layout.code_bytes && h->records_used <= layout.records_bytes;
+  u64 code_prot = PROT_READ | PROT_EXEC | (file.writable ? 0 : PROT_WRITE);
+  bool copy = false;
+  if (ok) {
+    i64 p = host_syscall(__NR_mmap, ptr(w.code), layout.code_bytes, code_prot, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+                         static_cast<u64>(file.fd), layout.code);
+    copy = p == -EPERM;  // a file system that is mounted noexec
+    if (copy)
+      p = host_syscall(__NR_mmap, ptr(w.code), layout.code_bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+                       static_cast<u64>(file.fd), layout.code);
+    ok = !is_error(p);
+  }
+  if (!ok) {
+    host_syscall(__NR_munmap, ptr(tables), layout.code);
+    // Its name says what it must hold: it is damaged.
+    if (file.writable) host_syscall(__NR_unlinkat, static_cast<u64>(g_directory), ptr(file.name), 0);
+    return false;
+  }
+  w.header = h;
+  w.layout = layout;
+  w.index = reinterpret_cast<i32*>(tables + layout.index);
+  w.file = Area{0, layout.code_bytes, 0, reinterpret_cast<u32*>(tables + layout.lines), tables + layout.records, 0, layout.records_bytes};
+  w.code_writable = !file.writable;
+
+  u64 changed = ctime_of(st);
+  // After a crash of the machine only sealed files are known to be on the disk whole.
+  bool ours = changed <= h->written_ns + kOwnChange && (h->sealed || h->written_ns >= boot_ns());
+  if (!ours && !verify_file(w)) {
+    if (file.writable) host_syscall(__NR_unlinkat, static_cast<u64>(g_directory), ptr(file.name), 0);
+    host_syscall(__NR_munmap, ptr(tables), layout.code);
+    w.header = nullptr;
+    w.index = nullptr;
+    w.file = Area{};
+    w.code_writable = false;
+    return false;
+  }
+  if (file.writable) {
+    w.shared = static_cast<u8*>(map_engine_file(layout.total, file.fd, PROT_READ | PROT_WRITE, MAP_SHARED));
+    u64 now = realtime_ns();
+    if (w.shared && (!ours || now / kSecond > h->attached_s + kAttachStampSeconds)) {
+      (void)store_guest(GuestAddr(ptr(w.shared) + offsetof(Header, written_ns)), now);
+      (void)store_guest(GuestAddr(ptr(w.shared) + offsetof(Header, attached_s)), now / kSecond);
+    }
+  }
+  if (copy) return detach(w);
+  return true;
+}
+
+}  // namespace grus::cache

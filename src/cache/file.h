@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Finding, making and trusting cache files.
+//
+// A file is named by its content: a hash of the guest's bytes, the translator's fingerprint, the host features. Where the
+// guest's file has not changed for a while, an index saves the hashing: it goes from what stat says (device, inode, size,
+// mtime, ctime) to the content, and is only believed for a ctime that was more than two seconds old when the entry was made
+// (git's "racy" rule: clocks are coarse) and together with a hash of the first page (images carry a ctime of their own).
+// A file of which the last change is not ours (its ctime is later than what its publishers wrote down, or lies before this
+// boot) is verified whole before it is used.
+// Guarantees: nothing is created but files in the directory that was given; a file appears complete, by rename. Every
+// failure means: no cache, slower. Deliberately not here: choosing the directory (engine/, linux/exec).
+#pragma once
+#include "cache/window.h"
+
+namespace grus::cache {
+
+// What a mapping's file was when it was mapped, from fstat; offset: of the mapping's first byte.
+struct GuestFile {
+  u64 device, inode, size, mtime_ns, ctime_ns, offset;
+};
+
+enum class Access : u8 { None, ReadOnly, ReadWrite };
+
+// The directory, from now on: a descriptor that stays open, hidden from the guest.
+void use_directory(int fd, Access access);
+int directory();
+Access directory_access();
+// May `fd` be used as one? Owned by the effective user or root, writable by nobody else; no more than read-only unless it is
+// the effective user's own.
+Access trust_in_directory(int fd);
+// What the translator is: part of every file's name. And what lies at kCodeBegin of every window.
+struct Translator {
+  u64 fingerprint;
+  u32 preamble_bytes;
+  void (*write_preamble)(u8* at);
+};
+void set_translator(const Translator& t);
+
+struct CacheFile {
+  int fd;
+  bool writable;
+  char name[64];
+  ContentId content;
+};
+bool open_cache_file(const GuestFile& guest, u64 guest_begin, u64 guest_end, CacheFile* out);
+void close_cache_file(CacheFile& file);
+// Maps it over the begin of the window's code. false: it is not what it seems (and is removed), or there is no memory.
+bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout);
+
+// 0 is free for `code`, which has its exits' displacements as they are; they are read as 0.
+u64 checksum_of(const Region& r, const InsnMark* marks, const Exit* exits, u8* code);
+// Is everything that can be reached in the window's file sound? Reads all of it.
+bool verify_file(Window& w);
+
+u64 realtime_ns();
+
+}  // namespace grus::cache

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// The cache file: translations of one executable mapping's bytes, as they lie in a window (docs/cache-format.md).
+//
+//   header | index | lines | records | code
+//
+// The file has its full size from the start and is sparse. Whoever publishes claims room in `code` and `records` by the
+// atomic counters of the header, writes there, and enters the region in `index` last; nothing published is ever changed but
+// for the displacements of direct exits, each an aligned store of four bytes. Offsets in `index` and in records count from
+// the begin of the code area. The same structures describe a window that has no file.
+#pragma once
+#include "base/types.h"
+
+namespace grus::cache {
+
+// How NZCV was held at an instruction's start.
+// Home: in nzcv_image, or dead. Float, FloatSwapped: as UCOMISD leaves them for guest operands in order, or the other way round.
+enum class FlagsForm : u8 { Home, Sub, Add, Logic, Float, FloatSwapped };
+
+// One guest instruction's start in host code (or a place inside of it), relative to its region. Marks ascend by host offset.
+struct InsnMark {
+  u32 host : 15;   // bytes from the region's host_begin
+  u32 flags : 3;   // FlagsForm
+  u32 guest : 12;  // words from the region's guest_low
+  u32 call : 1;    // a call: there is a return landing behind it
+  u32 inside : 1;  // no instruction's start: only how NZCV is held changes here
+};
+static_assert(sizeof(InsnMark) == 4);
+inline constexpr u32 kMaxRegionBytes = 1 << 15, kMaxRegionWords = 1 << 12;
+inline constexpr i32 kCovered = -1;  // in the index: inside a region, but not an entry
+
+// A direct exit: a displacement that leads to its cold stub until it is linked.
+struct Exit {
+  u16 site;    // of the displacement, bytes from host_begin
+  u16 cold;    // of the stub
+  i32 target;  // guest word, may lie outside of the window
+};
+
+// The record of a region; marks, then exits follow. 8-byte aligned.
+struct Region {
+  u32 bytes;                  // of the whole record
+  u32 host_begin, host_end;   // offsets in the window's code; body then cold stubs; host_begin is a multiple of kLine
+  u32 body_end;               // marks describe [host_begin, body_end)
+  u32 guest_low, guest_high;  // guest words covered, high exclusive (may have gaps)
+  u32 entry;                  // the guest word that it was made for
+  u16 mark_count, exit_count;
+  u64 checksum;  // of the other fields, marks, exits, and the code with its exits' displacements as 0
+  u32 dead;      // only ever set in private copies
+  u32 reserved;
+
+  const InsnMark* marks() const { return reinterpret_cast<const InsnMark*>(this + 1); }
+  const Exit* exits() const { return reinterpret_cast<const Exit*>(marks() + mark_count); }
+  static constexpr u32 size_of(u32 marks, u32 exits) {
+    return static_cast<u32>((sizeof(Region) + marks * sizeof(InsnMark) + exits * sizeof(Exit) + 7) & ~u64{7});
+  }
+};
+static_assert(sizeof(Region) == 48 && sizeof(Exit) == 8);
+
+// `lines` says for each line of code which region it belongs to: 1 + the offset of its record, or 0.
+inline constexpr u32 kLine = 64;
+inline constexpr u32 kCodeBegin = 64;  // offset 0 means "unknown" in the index; the table of constants begins here
+
+struct ContentId {
+  u64 low, high;
+  bool operator==(const ContentId& o) const { return low == o.low && high == o.high; }
+};
+
+struct Header {
+  u64 magic;
+  u64 fingerprint;    // of the translator's sources and of the host features that it uses
+  ContentId content;  // of the guest's bytes
+  u64 guest_bytes;
+  u64 guest_base;  // where these must lie; 0: anywhere in the module zones
+  u64 checksum;    // of the above
+  // Changed by everyone who publishes:
+  u32 code_used, records_used;
+  u64 written_ns;   // CLOCK_REALTIME before the last change; a ctime behind it is somebody else's
+  u64 attached_s;   // last use, to within an hour
+  u32 sealed;       // made by compaction, complete when it appeared
+  u32 reserved;
+  u64 insns_translated, insns_distinct, regions;
+  char path[1024];  // where the guest's file lay for whoever made this: a hint for compaction
+};
+inline constexpr u64 kMagic = 0x3130'6568'6361'6347;  // "Gcache01"
+inline constexpr u64 kHeaderBytes = 4096;
+static_assert(sizeof(Header) <= kHeaderBytes);
+
+// Where the parts of a file lie, in bytes; all multiples of a page.
+struct Layout {
+  u64 index, lines, records, code, total;
+  u32 code_bytes, records_bytes;
+};
+constexpr u64 lines_bytes(u64 code_bytes) { return (code_bytes / kLine * 4 + 4095) & ~u64{4095}; }
+// Translated code is three to four times the size of the guest's.
+constexpr Layout layout_of(u64 guest_bytes) {
+  Layout l{};
+  u64 code = (4 * guest_bytes + (u64{320} << 10)) & ~u64{0xffff};
+  if (code > u64{1} << 30) code = u64{1} << 30;
+  l.code_bytes = static_cast<u32>(code);
+  l.records_bytes = static_cast<u32>(code / 2);
+  l.index = kHeaderBytes;
+  l.lines = l.index + ((guest_bytes + 4095) & ~u64{4095});
+  l.records = l.lines + lines_bytes(code);
+  l.code = l.records + l.records_bytes;
+  l.total = l.code + code;
+  return l;
+}
+
+}  // namespace grus::cache
