@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Hashes of bytes: XXH3 of Debian's libxxhash-dev, header only, without vector registers. Not cryptographic: against
+// Hashes of bytes: XXH64 and XXH3's 128 bits of Debian's libxxhash-dev, header only, without vector registers. Not cryptographic: against
 // accidents, not against somebody who may write to the same files.
 #pragma once
 #include "base/types.h"

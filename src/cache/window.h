@@ -59,6 +59,7 @@ struct Window {
   Layout layout;
   const Header* header;
   u32 claimed, claimed_end;  // room in the file that this process took beforehand
+  u64 stamped;               // when it last wrote down the time, by the TSC
   GrowingArray<Link> links;
   u64 insns_distinct, insns_translated, bytes, regions_published;
 

@@ -11,68 +11,82 @@ bool fits8(i32 v) { return v == static_cast<i8>(v); }
 
 }  // namespace
 
-void Assembler::rex(bool w, Reg reg, Reg index, Reg base, bool force) {
-  u8 v = 0x40 | (w ? 8 : 0) | (hi(reg) ? 4 : 0) | (hi(index) ? 2 : 0) | (hi(base) ? 1 : 0);
-  if (v != 0x40 || force) byte(v);
+// Instructions are put together behind a pointer in a register and `at_` is stored once: stores of single bytes through `at_` may
+// change `at_` itself, for all that a compiler knows, and would wait for each other.
+namespace {
+
+template <typename T>
+u8* put_at(u8* p, T v) {
+  __builtin_memcpy(p, &v, sizeof v);
+  return p + sizeof v;
 }
 
-void Assembler::modrm(Reg reg, const Mem& m, unsigned trailing) {
-  u8 r = static_cast<u8>(lo(reg) << 3);
+unsigned high_bit(Reg r) { return r == Reg::none ? 0 : static_cast<u8>(r) >> 3; }
+
+// Operand-size prefix, REX where it is needed.
+u8* prefixes(u8* p, unsigned size, Reg reg, Reg index, Reg base, bool force) {
+  if (size == 16) *p++ = 0x66;
+  unsigned rex = 0x40 | (size == 64 ? 8 : 0) | high_bit(reg) << 2 | high_bit(index) << 1 | high_bit(base);
+  *p = static_cast<u8>(rex);
+  return p + (rex != 0x40 || force);
+}
+
+}  // namespace
+
+u8* Assembler::modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing) const {
+  unsigned r = lo(reg) << 3;
   if (m.rip_target) {
-    byte(r | 5);
-    dword(static_cast<u32>(m.rip_target - (runs_at(at_) + 4 + trailing)));
-    return;
+    *p++ = static_cast<u8>(r | 5);
+    return put_at(p, static_cast<u32>(m.rip_target - (runs_at(p) + 4 + trailing)));
   }
   if (m.base == Reg::none) {  // index*scale + disp32, or an absolute disp32
-    byte(r | 4);
-    u8 ss = m.scale == 8 ? 3 : m.scale == 4 ? 2 : m.scale == 2 ? 1 : 0;
-    byte(static_cast<u8>(ss << 6 | (m.index == Reg::none ? 4 : lo(m.index)) << 3 | 5));
-    dword(static_cast<u32>(m.disp));
-    return;
+    *p++ = static_cast<u8>(r | 4);
+    unsigned ss = m.scale == 8 ? 3 : m.scale == 4 ? 2 : m.scale == 2 ? 1 : 0;
+    *p++ = static_cast<u8>(ss << 6 | (m.index == Reg::none ? 4u : lo(m.index)) << 3 | 5);
+    return put_at(p, static_cast<u32>(m.disp));
   }
   // mod 0 with rbp/r13 means disp32, so those take a zero disp8.
-  u8 mod = m.disp == 0 && lo(m.base) != 5 ? 0 : fits8(m.disp) ? 0x40 : 0x80;
-  if (m.index != Reg::none || lo(m.base) == 4) {
-    byte(mod | r | 4);
-    u8 ss = m.scale == 8 ? 3 : m.scale == 4 ? 2 : m.scale == 2 ? 1 : 0;
-    byte(static_cast<u8>(ss << 6 | (m.index == Reg::none ? 4 : lo(m.index)) << 3 | lo(m.base)));
+  unsigned base = lo(m.base), bytes = m.disp == 0 && base != 5 ? 0 : fits8(m.disp) ? 1 : 4;
+  unsigned mod = bytes == 0 ? 0 : bytes == 1 ? 0x40 : 0x80;
+  if (m.index != Reg::none || base == 4) {
+    *p++ = static_cast<u8>(mod | r | 4);
+    unsigned ss = m.scale == 8 ? 3 : m.scale == 4 ? 2 : m.scale == 2 ? 1 : 0;
+    *p++ = static_cast<u8>(ss << 6 | (m.index == Reg::none ? 4u : lo(m.index)) << 3 | base);
   } else {
-    byte(mod | r | lo(m.base));
+    *p++ = static_cast<u8>(mod | r | base);
   }
-  if (mod == 0x40)
-    byte(static_cast<u8>(m.disp));
-  else if (mod == 0x80)
-    dword(static_cast<u32>(m.disp));
+  put_at(p, static_cast<u32>(m.disp));  // more than is needed, at times
+  return p + bytes;
 }
 
+void Assembler::rex(bool w, Reg reg, Reg index, Reg base, bool force) {
+  at_ = prefixes(at_, w ? 64 : 32, reg, index, base, force);
+}
+
+void Assembler::modrm(Reg reg, const Mem& m, unsigned trailing) { at_ = modrm_at(at_, reg, m, trailing); }
+
 void Assembler::rr(unsigned size, u8 opcode, Reg reg, Reg rm_) {
-  if (size == 16) byte(0x66);
-  rex(size == 64, reg, Reg::none, rm_, needs_rex8(size, reg) || needs_rex8(size, rm_));
-  byte(opcode);
-  modrm(reg, rm_);
+  u8* p = prefixes(at_, size, reg, Reg::none, rm_, needs_rex8(size, reg) || needs_rex8(size, rm_));
+  at_ = put_at(p, static_cast<u16>(opcode | (0xc0 | lo(reg) << 3 | lo(rm_)) << 8));
 }
 
 void Assembler::rm(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing) {
-  if (size == 16) byte(0x66);
-  rex(size == 64, reg, m.index, m.base, needs_rex8(size, reg));
-  byte(opcode);
-  modrm(reg, m, trailing);
+  u8* p = prefixes(at_, size, reg, m.index, m.base, needs_rex8(size, reg));
+  *p++ = opcode;
+  at_ = modrm_at(p, reg, m, trailing);
 }
 
 void Assembler::rr0f(unsigned size, u8 opcode, Reg reg, Reg rm_) {
-  if (size == 16) byte(0x66);
-  rex(size == 64, reg, Reg::none, rm_, needs_rex8(size, reg) || needs_rex8(size, rm_));
-  byte(0x0f);
-  byte(opcode);
-  modrm(reg, rm_);
+  u8* p = prefixes(at_, size, reg, Reg::none, rm_, needs_rex8(size, reg) || needs_rex8(size, rm_));
+  p = put_at(p, static_cast<u16>(0x0f | opcode << 8));
+  *p++ = static_cast<u8>(0xc0 | lo(reg) << 3 | lo(rm_));
+  at_ = p;
 }
 
 void Assembler::rm0f(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing) {
-  if (size == 16) byte(0x66);
-  rex(size == 64, reg, m.index, m.base, needs_rex8(size, reg));
-  byte(0x0f);
-  byte(opcode);
-  modrm(reg, m, trailing);
+  u8* p = prefixes(at_, size, reg, m.index, m.base, needs_rex8(size, reg));
+  p = put_at(p, static_cast<u16>(0x0f | opcode << 8));
+  at_ = modrm_at(p, reg, m, trailing);
 }
 
 void Assembler::mov_imm(unsigned size, Mem dst, i32 imm) {

@@ -188,14 +188,13 @@ class Assembler {
     *place = static_cast<u8>(d);
   }
   u8* jcc32(CC cc) {
-    byte(0x0f);
-    byte(0x80 | cc_(cc));
-    dword(0);
+    put(u64{0x800f} | u64{cc_(cc)} << 8);
+    at_ -= 2;
     return at_ - 4;
   }
   u8* jmp32() {
-    byte(0xe9);
-    dword(0);
+    put(u64{0xe9});
+    at_ -= 3;
     return at_ - 4;
   }
   void patch32(u8* place, u64 target) {
@@ -256,6 +255,7 @@ class Assembler {
   void rex(bool w, Reg reg, Reg index, Reg base, bool force);
   void modrm(Reg reg, Reg rm_) { byte(0xc0 | lo(reg) << 3 | lo(rm_)); }
   void modrm(Reg reg, const Mem& m, unsigned trailing);
+  u8* modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing) const;
   void vex_prefix(u8 prefix, u8 map, bool w, u8 reg, u8 vvvv, u8 index, u8 base);
   void vex_gpr(unsigned size, u8 pp, u8 opcode, Reg reg, Reg vvvv, Reg rm_);
 
