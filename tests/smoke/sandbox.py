@@ -8,6 +8,7 @@ import atexit
 import ctypes
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +110,9 @@ class Root:
         mount("--rbind", "/dev", self.path / "dev")
         mount("-t", "tmpfs", "-o", "mode=1777", "none", self.path / "tmp")
         mount("--bind", self.work, self.path / "work")
+        # Translations are kept from case to case, as they are for users; each run of the tests begins without any.
+        for old in self.work.glob("translations-*"):
+            shutil.rmtree(old)
         self.environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                             "HOME": "/work/home", "LANG": "C.UTF-8", "TERM": "dumb", "CI": "true"}
         # What the crate registry needs: names, and the certificates that this host trusts.
@@ -131,8 +135,12 @@ class Root:
         for path in (where, self.work / "home"):
             path.mkdir(parents=True, exist_ok=True)
             os.chown(path, user, user)
+        translations = self.work / f"translations-{user}"
+        translations.mkdir(mode=0o700, exist_ok=True)
+        os.chown(translations, user, user)
+        environment = {**self.environment, "GRUS_CACHE": f"/work/{translations.name}"}
         line = ["chroot", f"--userspec={user}:{user}", self.path, "/usr/bin/env", "-i", "--chdir=/work/" + directory]
-        line += [f"{name}={value}" for name, value in self.environment.items()]
+        line += [f"{name}={value}" for name, value in environment.items()]
         # A session of its own, so that a hung case can be ended with all its children.
         process = subprocess.Popen([*map(str, line), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, start_new_session=True, **options)
