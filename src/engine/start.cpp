@@ -514,7 +514,7 @@ void open_cache(const HostStart& host, Program& p, int inherited, Task& task) {
   }
   if (handed) remove_variable(p, "GRUS_CACHE_FD", 13);
   const char* choice = environment(host, "GRUS_CACHE");
-  bool off = g_options.secure || g_options.interpret || g_options.lockstep || (choice && equal(choice, "off"));
+  bool off = g_options.secure || g_options.interpret || (choice && equal(choice, "off"));
   if (choice && equal(choice, "ro")) g_options.cache_read_only = true;
   if (off) {
     if (inherited >= 0) host_syscall(__NR_close, static_cast<u64>(inherited));

@@ -258,7 +258,9 @@ void unlock_after_fork(bool in_child) {
 
 void use_translation_cache(int directory, cache::Access access) {
   u64 host = hash64(&x64::g_features, sizeof x64::g_features);
-  cache::set_translator({kTranslatorFingerprint ^ host, a64_to_x64::kConstantBytes, a64_to_x64::write_constants});
+  // Lock-step's regions are others: they leave at each call.
+  u64 shape = lockstep() ? lockstep_region_insns() : 0;
+  cache::set_translator({kTranslatorFingerprint ^ host ^ shape << 32, a64_to_x64::kConstantBytes, a64_to_x64::write_constants});
   cache::use_directory(directory, access);
 }
 void move_translation_cache(int from, int to) {

@@ -102,6 +102,16 @@ struct Code {
 constexpr u64 kCodes = u64{1} << 21;
 Code* g_codes;  // open addressing
 
+// The mark in front of a jump to where the code falls through to is none of the region's instructions.
+bool is_way_out(const cache::Region& r, const cache::InsnMark& m) {
+  constexpr u32 kJump = 8;  // with alignment
+  for (u32 i = 0; i < r.exit_count; i++) {
+    const cache::Exit& e = r.exits()[i];
+    if (e.target == static_cast<i32>(r.guest_low + m.guest) && e.site > m.host && e.site <= m.host + kJump) return true;
+  }
+  return false;
+}
+
 const Code& code_of(u64 host) {
   if (!g_codes) g_codes = static_cast<Code*>(map_engine_pages(kCodes * sizeof(Code)));
   CHECK(g_codes != nullptr);
@@ -114,13 +124,14 @@ const Code& code_of(u64 host) {
   static_assert(kCodes == u64{1} << (64 - 43));
   for (; g_codes[at].key != key; at = (at + 1) % kCodes) {
     if (g_codes[at].key) continue;
-    // Only just translated: nobody else translates without our lock.
-    const a64_to_x64::RegionBuilder& builder = region_builder();
+    // From its record, which is all that there is of a region from the cache.
     Code& c = g_codes[at];
     c.key = key;
-    c.pcs = static_cast<u64*>(engine_alloc(8 * builder.size()));
-    for (unsigned i = 0; i < builder.size(); i++) {
-      u64 pc = builder.guest_pc(i), k = c.count++;
+    c.pcs = static_cast<u64*>(engine_alloc(8 * r->mark_count));
+    for (u32 i = 0; i < r->mark_count; i++) {
+      const cache::InsnMark& m = r->marks()[i];
+      if (m.inside || is_way_out(*r, m)) continue;
+      u64 pc = w->guest_begin + u64{4} * (r->guest_low + m.guest), k = c.count++;
       for (; k > 0 && c.pcs[k - 1] > pc; k--) c.pcs[k] = c.pcs[k - 1];
       c.pcs[k] = pc;
     }
@@ -331,6 +342,7 @@ void set_lockstep(unsigned region_insns) {
   g_region_insns = region_insns;
   region_builder().set_lockstep(region_insns);
 }
+unsigned lockstep_region_insns() { return g_region_insns; }
 bool lockstep() { return g_region_insns != 0; }
 const LockstepCounts& lockstep_counts() { return g_counts; }
 

@@ -18,6 +18,7 @@ inline constexpr int kLockstepStatus = 70;
 
 // 0: off. Else the most instructions of a region; 1 compares after every instruction.
 void set_lockstep(unsigned region_insns);
+unsigned lockstep_region_insns();
 bool lockstep();
 void execute_in_lockstep(ThreadState& t);
 // Instructions that were compared, and those that only the semantics executed.

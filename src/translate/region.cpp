@@ -164,6 +164,8 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
 bool RegionBuilder::live_at(u64 pc, unsigned depth, bool callee) {
   for (unsigned n = 0; n < 12; n++, pc += 4) {
     if (int i = index_of(pc); i >= 0 && insns_[i].live_in) return true;
+    // A cached region may depend on nothing but the bytes that name its file.
+    if (window_->header && !window_->contains(pc)) return true;
     u32 word;
     if (!fetch(pc, &word)) return true;
     RowTraits r = row(a64::decode(word));
