@@ -502,7 +502,7 @@ int open_directory(const char* path) {
 }
 
 // The directory of the translation cache: what another engine or the tool hands over, what GRUS_CACHE names, the user's, the
-// system's. Never made here: HOME may be the image that is being built.
+// system's. Never made here: HOME may be the image that is being built. What is to be shown is translated anew.
 void open_cache(const HostStart& host, Program& p, int inherited, Task& task) {
   const char* handed = environment(host, "GRUS_CACHE_FD");  // from the tool
   if (handed && inherited < 0 && !g_options.secure) {
@@ -514,7 +514,7 @@ void open_cache(const HostStart& host, Program& p, int inherited, Task& task) {
   }
   if (handed) remove_variable(p, "GRUS_CACHE_FD", 13);
   const char* choice = environment(host, "GRUS_CACHE");
-  bool off = g_options.secure || g_options.interpret || (choice && equal(choice, "off"));
+  bool off = g_options.secure || g_options.interpret || g_options.dump || g_options.perf_map || (choice && equal(choice, "off"));
   if (choice && equal(choice, "ro")) g_options.cache_read_only = true;
   if (off) {
     if (inherited >= 0) host_syscall(__NR_close, static_cast<u64>(inherited));

@@ -175,7 +175,12 @@ void clear_lookup(ThreadState& t) {
 // Makes a direct exit jump straight to where it leads.
 void link(u64 site, u64 host) {
   LockGuard guard(translator_lock);
-  if (cache::Window* w = window_of_host(site)) cache::link_exit(*w, site, host);
+  cache::Window* w = window_of_host(site);
+  cache::Window* to = window_of_host(host);
+  // Since `host` was looked up, another thread may have killed what is there (a JIT's call patched, Java), or the table that it
+  // is from has not heard of it: such a link would end at an int3 for ever.
+  cache::Region* r = to ? to->region_of_host(host) : nullptr;
+  if (w && r && !r->dead) cache::link_exit(*w, site, host);
 }
 
 void interpret_towards_entry(ThreadState& t) {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# inside.sh ENGINE GUEST DERAIL
-engine=$1 guest=$2 derail=$3
+# inside.sh ENGINE GUEST DERAIL RELINK
+engine=$1 guest=$2 derail=$3 relink=$4
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failed=0
@@ -38,4 +38,7 @@ grep -qvE '^[0-9a-f]+ [0-9a-f]+ guest_0x[0-9a-f]+$' "$work/map" && fail "lines o
 for what in 'engine fault: signal 11' 'host pc 0x10 ' 'guest pc 0x[0-9a-f]* instruction' 'x00=' 'sp=' 'host rax='; do
   grep -q "$what" "$work/report" || fail "the report says: $what" "$work/report"
 done
+"$engine" --stats "$relink" >"$work/relinked" 2>"$work/counts" || fail "rewritten code: status $?" "$work/relinked"
+lookups=$(sed -n 's/^grus: .*: \([0-9]*\) entries looked up.*/\1/p' "$work/counts")
+[ "${lookups:-99999}" -lt 2000 ] || fail "a branch to rewritten code is linked once: $lookups lookups" "$work/counts"
 exit $failed
