@@ -1,24 +1,40 @@
 // SPDX-License-Identifier: MIT
-// A branch that leads, for the first time, to code that was executed by another way, then rewritten: it must be linked to the
-// new code, not to the old one whose address the indirect-branch table still holds.
+// A branch that leads, for the first time, to code that this thread has executed by another way, and that another thread has
+// rewritten since: it must be linked to the new code, not to the old one whose address this thread's table still holds.
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
-int main(void) {
-  uint32_t* page = mmap(NULL, 65536, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return 2;
-  uint32_t *jump = page, *target = page + 8192;  // too far for one region
-  *jump = 0x14000000 | 8192;  // b target
-  target[0] = 0x52800020;   // mov w0, #1
-  target[1] = 0xd65f03c0;   // ret
-  int (*volatile directly)(void) = (int (*)(void))target;
-  int (*volatile by_jump)(void) = (int (*)(void))jump;
-  int first = directly();
-  target[0] = 0x52800040;  // mov w0, #2
-  __builtin___clear_cache((char*)page, (char*)page + 65536);
-  long sum = 0;
+static uint32_t* page;
+static atomic_int step;
+static int first;
+static long sum;
+
+static void* worker(void* none) {
+  int (*volatile directly)(void) = (int (*)(void))(page + 8200);
+  int (*volatile by_jump)(void) = (int (*)(void))page;
+  first = directly();
+  step = 1;
+  while (step != 2) {}
   for (int i = 0; i < 100000; i++) sum += by_jump();
+  return none;
+}
+
+int main(void) {
+  page = mmap(NULL, 65536, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return 2;
+  page[0] = 0x14000000 | 8200;  // b page + 8200: too far for one region
+  page[8200] = 0x52800020;      // mov w0, #1
+  page[8201] = 0xd65f03c0;      // ret
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, worker, NULL)) return 2;
+  while (step != 1) {}
+  page[8200] = 0x52800040;  // mov w0, #2
+  __builtin___clear_cache((char*)page, (char*)page + 65536);
+  step = 2;
+  pthread_join(thread, NULL);
   printf("%d %ld\n", first, sum);
   return first != 1 || sum != 200000;
 }
