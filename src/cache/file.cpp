@@ -68,6 +68,9 @@ bool may_create(u64 size) {
          limit.rlim_cur >= size;
 }
 
+// The directory says who may see them: a system's cache is read by all, a user's by nobody else.
+constexpr u64 kFileMode = 0644;
+
 i64 open_in_directory(const char* name, u64 flags, u64 mode = 0) {
   return host_syscall(__NR_openat, static_cast<u64>(g_directory), ptr(name), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode);
 }
@@ -77,7 +80,7 @@ void map_index() {
   g_index_tried = true;
   bool writable = g_access == Access::ReadWrite;
   i64 fd = open_in_directory("index", writable ? O_RDWR : O_RDONLY);
-  if (fd == -ENOENT && writable) fd = open_in_directory("index", O_RDWR | O_CREAT, 0600);
+  if (fd == -ENOENT && writable) fd = open_in_directory("index", O_RDWR | O_CREAT, kFileMode);
   if (is_error(fd)) return;
   struct stat st;
   bool known = !host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st));
@@ -230,16 +233,13 @@ void path_of_mapping(u64 begin, char* out, size_t size) {
 i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
   Layout layout = layout_of(end - begin);
   if (!may_create(layout.total)) return -EACCES;
-  struct stat directory;
-  if (host_syscall(__NR_fstat, static_cast<u64>(g_directory), ptr(&directory))) return -EACCES;
   char temporary[64];
   format_to(temporary, sizeof temporary, ".new-%lu-%lx", static_cast<u64>(host_syscall(__NR_getpid)), realtime_ns());
-  i64 fd = open_in_directory(temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
+  i64 fd = open_in_directory(temporary, O_RDWR | O_CREAT | O_EXCL, kFileMode);
   if (is_error(fd)) return fd;
   u64 file = static_cast<u64>(fd);
-  constexpr u64 kReadableByAll = 0044;
-  bool ok = !host_syscall(__NR_fchmod, file, 0600 | (directory.st_mode & kReadableByAll)) &&
-            !host_syscall(__NR_ftruncate, file, layout.total);
+  // The guest's umask is not meant for it.
+  bool ok = !host_syscall(__NR_fchmod, file, kFileMode) && !host_syscall(__NR_ftruncate, file, layout.total);
   u8* page = static_cast<u8*>(map_engine_pages(kHeaderBytes));
   u8* code = static_cast<u8*>(map_engine_pages(page_up(kCodeBegin + g_translator.preamble_bytes)));
   ok = ok && page && code;

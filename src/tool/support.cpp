@@ -209,7 +209,7 @@ void hand_over_code_directory(const fs::path& directory) {
   int fd = open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
   if (fd < 0) return;
   // The engine takes a descriptor for the cache only when it finds this file in it: the number may have been reused.
-  int index = openat(fd, "index", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  int index = openat(fd, "index", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (index >= 0) close(index);
   int high = fcntl(fd, F_DUPFD, 500);  // out of the way of scripts that use small numbers
   if (high >= 0) {
