@@ -11,6 +11,7 @@ import math
 import sys
 
 COLD_LIMIT = 0.4  # of QEMU's time
+RSS_FLOOR = 32 << 10  # KiB: ru_maxrss begins with that of the Python that forked
 NAMES = {"native": "native", "warm": "Grus warm", "cold": "Grus cold", "off": "Grus", "qemu": "QEMU"}
 
 
@@ -100,8 +101,9 @@ def foot(results):
             t = p.get("translation", {"translated": 0, "distinct": 0, "ns": 0})
             cells = [f"{t['translated']:,}", f"{t['distinct']:,}", f"{t['translated'] / max(t['distinct'], 1):.3f}", f"{t['ns']:.0f}"]
             for side in ["native"] + grus:
-                cells += [f"{p[side]['rss'] / 1024:.1f}", f"{p[side]['faults']:,}"]
-            cells.append(" / ".join(f"{p[s]['rss'] / p['native']['rss']:.2f}" for s in grus))
+                cells += [f"{p[side]['rss'] / 1024:.1f}" if p[side]["rss"] > RSS_FLOOR else "", f"{p[side]['faults']:,}"]
+            large = p["native"]["rss"] > RSS_FLOOR
+            cells.append(" / ".join(f"{p[s]['rss'] / p['native']['rss']:.2f}" for s in grus) if large else "")
             out.append(f"| {name} | {' | '.join(cells)} |")
         out.append("Targets: translated again below 1.2, 100 ns each, RSS of rustc and cc1plus 1.4 times native.")
     for row in rows:
