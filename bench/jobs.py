@@ -68,7 +68,7 @@ JOBS = [
     cargo("cargo build", "cargo build --offline --quiet", before="rm -rf target"),
     cargo("cargo test", CARGO_TEST, before="rm -rf target"),
     cargo("cargo nextest run", NEXTEST, prepare="cargo test --offline --quiet --no-run"),
-    Job("go build hello", 2.5, "go build -o hello-go hello.go && ./hello-go", before="rm -rf .cache/go-build", reps=3),
+    Job("go build hello", 2.5, "go build -o hello-go hello.go && ./hello-go", before="rm -rf .cache/go-build hello-go", reps=3),
     Job("javac hello", 3, "javac -d classes Hello.java && java -cp classes Hello", before="rm -rf classes", reps=3),
     compiled("integer loop", 1.6, "integer_loop"),
     Job("xz -6", 1.6, "xz -6 -k -c text | sha256sum"),
@@ -114,7 +114,7 @@ def fill(directory, tool):
     big = generated(20240501)
     write("big.c", big)
     write("text", big + "".join(generated(seed) for seed in range(3)))
-    rows = "\n".join(f"insert into t values({i}, 'name{i * 7919 % 10007}', {i * 31 % 1000 / 8});" for i in range(60000))
+    rows = "\n".join(f"insert into t values({i}, 'name{i * 7919 % 10007}', {i * 31 % 1000 / 8});" for i in range(90000))
     write("inserts.sql", "create table t(id integer primary key, name text, value real);\ncreate index byname on t(name);\n"
           f"begin;\n{rows}\ncommit;\nselect count(*), sum(value), max(name) from t;\n")
     os.makedirs(os.path.join(directory, "files"))

@@ -5,7 +5,7 @@ use warnings;
 my (%count, $hash, $matches) = ();
 $hash = 0;
 $matches = 0;
-for my $i (1 .. 1_200_000) {
+for my $i (1 .. 1_500_000) {
   $hash = ($hash * 31 + $i) % 1_000_003;
   my $key = "k" . ($hash % 997);
   $count{$key} += $i;
