@@ -94,7 +94,7 @@ def foot(results):
         out.append("Start of a static program, ms of CPU: " +
                    ", ".join(f"{NAMES[s]} {t * 1000:.2f}" for s, t in start.items()) + " (target 1).")
     if results.get("programs"):
-        grus = [s for s in sides if s not in ("native", "qemu")]
+        grus = [s for s in sides if s not in ("native", "qemu") and all(s in p for p in results["programs"].values())]
         out.append("\n| program | translated | distinct | again | ns each | " +
                    " | ".join(f"peak RSS {NAMES[s]}, MB | page faults" for s in ["native"] + grus) + " | RSS / native |\n|---|" +
                    "---:|" * (5 + 2 * (1 + len(grus))))
