@@ -3,6 +3,7 @@
 # [build]; `make demo` and `make test` install what they need (root or sudo).
 BUILD ?= build
 CONFIGURE ?=
+BENCH ?=
 
 .PHONY: all build demo test test-units test-smoke test-project test-clang test-sanitize bench packages clean
 all: build
@@ -36,8 +37,9 @@ test-clang:
 test-sanitize:
 	@BUILD=$(BUILD) scripts/test sanitize
 
+# The table of docs/performance.md, and the same as JSON and as a picture; BENCH="--only gcc --quick" are its options.
 bench: build
-	@BUILD=$(BUILD) bench/run
+	@BUILD=$(BUILD) bench/run --json $(BUILD)/bench.json --svg $(BUILD)/bench.svg $(BENCH)
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-sanitize

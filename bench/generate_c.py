@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Prints a C file of about 10,000 lines, always the same one: small functions of loops, switches, structs and floats."""
+"""Prints a C file of about 10,000 lines, the same one for a seed: small functions of loops, switches, structs and floats."""
 import random
+import sys
 
-random.seed(20240501)
+random.seed(int(sys.argv[1]) if len(sys.argv) > 1 else 20240501)
 print("#include <stdint.h>\n#include <stdio.h>\n#include <string.h>\nstruct node { struct node *next; int64_t key; double weight; char name[16]; };")
 lines, n = 3, 0
 body = []

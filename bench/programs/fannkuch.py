@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Pancake flips over all permutations of 8: lists and small integers."""
+"""Pancake flips over all permutations of 9: lists and small integers."""
 import itertools
 
 most = checksum = 0
-for index, permutation in enumerate(itertools.permutations(range(8))):
+for index, permutation in enumerate(itertools.permutations(range(9))):
     p, flips = list(permutation), 0
     while p[0]:
         k = p[0] + 1

@@ -29,7 +29,7 @@ op_call:
   NEXT;
 op_end:
   p = program;
-  if (++n < 4000000) NEXT;
+  if (++n < 16000000) NEXT;
   printf("%llu\n", (unsigned long long)a);
   return 0;
 }

@@ -6,7 +6,7 @@
 int main(void) {
   uint64_t x = 88172645463325252, sum = 0;
   unsigned longest = 0;
-  for (unsigned i = 1; i < 700000; i++) {
+  for (unsigned i = 1; i < 2600000; i++) {
     unsigned length = 0;
     for (uint64_t n = i; n != 1; length++) n = n & 1 ? 3 * n + 1 : n >> 1;
     if (length > longest) longest = length;

@@ -9,7 +9,7 @@ int main(void) {
   for (int i = 0; i < kN; i++)
     for (int j = 0; j < kN; j++)
       a[i][j] = (float)((i * 7 + j) % 17) / 16, b[i][j] = (float)((i + j * 5) % 13) / 8;
-  for (int round = 0; round < 12; round++)
+  for (int round = 0; round < 240; round++)
     for (int i = 0; i < kN; i++)
       for (int k = 0; k < kN; k++)
         for (int j = 0; j < kN; j++) c[i][j] += a[i][k] * b[k][j];

@@ -13,7 +13,7 @@ static double x[kBodies] = {0, 4.84, 8.34, 12.89, 15.37}, y[kBodies] = {0, -1.16
 
 int main(void) {
   const double dt = 0.01;
-  for (int step = 0; step < 400000; step++) {
+  for (int step = 0; step < 6000000; step++) {
     for (int i = 0; i < kBodies; i++) {
       for (int j = i + 1; j < kBodies; j++) {
         double dx = x[i] - x[j], dy = y[i] - y[j], dz = z[i] - z[j];
