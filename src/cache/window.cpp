@@ -435,6 +435,7 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
   for (u32 g = low; g < high && !any; g++) any = w.index[g] != 0;
   if (!any) return 0;  // JITs flush far more lines than were ever executed
   u32 killed = 0;
+  const u32 words = static_cast<u32>((w.guest_end - w.guest_begin) / 4);
   w.for_each_region([&](Region& r) {
     if (r.dead || r.guest_high <= low || r.guest_low >= high) return false;
     const InsnMark* marks = r.marks();
@@ -452,7 +453,8 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
       u32 host = marks[i].host;
       u32 next = i + 1 < r.mark_count ? marks[i + 1].host : r.body_end - r.host_begin;
       // Every region that covers a word of the range dies now; other words may be covered by regions that live on.
-      i32 entry = w.index[g];
+      // A way out behind the window's last instruction has a mark too.
+      i32 entry = g < words ? w.index[g] : 0;
       bool own_entry = entry > 0 && static_cast<u32>(entry) >= r.host_begin && static_cast<u32>(entry) < r.host_end;
       if (g >= low && g < high)
         __atomic_store_n(&w.index[g], 0, __ATOMIC_RELEASE);
