@@ -18,6 +18,8 @@ constexpr u32 kLandingBytes = 5;  // lea rsp,[rsp+8] behind every translated cal
 constexpr u64 kProtRwx = PROT_READ | PROT_WRITE | PROT_EXEC;
 constexpr u32 kClaimBytes = 32 << 10;  // taken at once where several processes publish at the same time
 
+constexpr u64 kRegionsUntilDropped = 1024;  // some 2 MiB
+
 constexpr u32 line_up(u32 offset) { return (offset + kLine - 1) & ~(kLine - 1); }
 
 // Beside the module if that room is free: one constant delta, so that cached code reaches its module rip-relative.
@@ -160,6 +162,8 @@ Published publish_to_file(Window& w, const Room& room, const Draft& d) {
   __atomic_fetch_add(&h->regions, 1, __ATOMIC_RELAXED);
   w.insns_distinct += fresh;
   w.regions_published++;
+  // Pages that were written count twice towards this process's memory while both views have them.
+  if (w.regions_published % kRegionsUntilDropped == 0) host_syscall(__NR_madvise, ptr(w.shared), w.layout.total, MADV_DONTNEED);
   return Published::Done;
 }
 
