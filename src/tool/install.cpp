@@ -28,6 +28,9 @@ namespace {
 // The kernel forgets registrations at a reboot, and /run is emptied then too.
 constexpr char kDisabledList[] = "/run/grus/disabled-handlers";
 
+// The system's translations: made by root's programs, read by everybody's (engine/start.cpp looks there last).
+constexpr char kSystemCache[] = "/var/cache/grus";
+
 struct InstallOptions {
   std::vector<std::string> platforms;
   std::string engine, directory = Binfmt::kDefaultDirectory;
@@ -111,6 +114,10 @@ int install(const InstallOptions& options) {
     remember(all);
     for (const std::string& name : disabled)
       std::cerr << "switched off: " << name << " (grus uninstall switches it on)\n";
+    if (options.directory == Binfmt::kDefaultDirectory) {
+      std::error_code ignored;  // without it everything works, slower
+      fs::create_directories(fs::path(kSystemCache) / "code", ignored);
+    }
     std::printf("installing: arm64 OK (probe: %.0f ms)\n", outcome.milliseconds);
   } catch (...) {
     restore();
@@ -136,6 +143,8 @@ int uninstall(const InstallOptions& options) {
       std::cerr << "switched on: " << name << "\n";
     }
   remember({});
+  std::error_code ignored;
+  if (options.directory == Binfmt::kDefaultDirectory) fs::remove_all(kSystemCache, ignored);
   std::cout << "uninstalling: arm64 " << (found ? "OK" : "was not installed") << "\n";
   return kOk;
 }
