@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// One thing per command line that a program may do and that a translation cache must neither break nor be broken by.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef MCL_ONFAULT
+#define MCL_ONFAULT 4
+#endif
+#define SHOW(e) printf("%s = %ld\n", #e, (long)(e))
+
+typedef uint32_t Function(uint32_t);
+
+// Pages of its own, so that its neighbours are not changed with it.
+__attribute__((noinline, aligned(4096))) static uint32_t patched(uint32_t x) {
+  uint32_t v;
+  asm volatile("movz %w0, #0x1234" : "=r"(v));
+  return x + v;
+}
+__attribute__((noinline, aligned(4096))) static uint32_t neighbour(uint32_t x) { return patched(x) * 3 + 1; }
+
+// The first instruction of `f` that is movz w?, #0x1234.
+static uint32_t* constant_in(Function* f) {
+  uint32_t* p = (uint32_t*)f;
+  while ((*p & 0xffffffe0) != (0x52800000 | 0x1234 << 5)) p++;
+  return p;
+}
+
+static int patch(const char* how) {
+  uint32_t* at = constant_in(patched);
+  printf("%x %x\n", patched(1), neighbour(1));
+  uint32_t changed = (*at & ~(0xffffu << 5)) | 0x4321u << 5;
+  if (!strcmp(how, "mem")) {  // as a debugger does: the kernel looks after the caches
+    int fd = open("/proc/self/mem", O_RDWR);
+    if (pwrite(fd, &changed, 4, (off_t)(uintptr_t)at) != 4) return 3;
+    __builtin___clear_cache((char*)at, (char*)(at + 1));
+  } else {
+    void* page = (void*)((uintptr_t)at & ~4095ul);
+    if (mprotect(page, 4096, PROT_READ | PROT_WRITE | (!strcmp(how, "rwx") ? PROT_EXEC : 0))) return 3;
+    *at = changed;
+    __builtin___clear_cache((char*)at, (char*)(at + 1));
+    if (mprotect(page, 4096, PROT_READ | PROT_EXEC)) return 3;
+  }
+  printf("%x %x\n", patched(1), neighbour(1));
+  return 0;
+}
+
+// Files of code at one address, one after the other.
+static int overlay(int n, char** files) {
+  char* place = mmap(0, 16384, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < n; i++) {
+      int fd = open(files[i], O_RDONLY);
+      void* p = mmap(place, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0);
+      close(fd);
+      if (p != place) return 3;
+      printf("%x ", ((Function*)p)(5));
+      if (round == 1) munmap(p, 4096);
+    }
+    puts("");
+  }
+  return 0;
+}
+
+static long locked_kib(void) {
+  FILE* f = fopen("/proc/self/status", "r");
+  char line[256];
+  long kib = -1;
+  while (fgets(line, sizeof line, f)) sscanf(line, "VmLck: %ld", &kib);
+  fclose(f);
+  return kib;
+}
+static int resident(void* p) {
+  unsigned char vec = 0;
+  return mincore(p, 4096, &vec) ? -1 : vec & 1;
+}
+static void* room(void) { return mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
+
+static int locks(void) {
+  char* before = room();
+  SHOW(resident(before));
+  SHOW(mlockall(MCL_CURRENT) ? errno : 0);
+  SHOW(resident(before));
+  SHOW(locked_kib() >= 1024 && locked_kib() < 16 << 10);  // not the engine's terabytes
+  char* later = room();
+  SHOW(resident(later));
+  SHOW(munlockall());
+  SHOW(locked_kib());
+  SHOW(mlockall(MCL_FUTURE) ? errno : 0);
+  SHOW(locked_kib());
+  char* future = room();
+  SHOW(resident(future));
+  SHOW(locked_kib());
+  SHOW(munmap(future, 1 << 20));
+  SHOW(locked_kib());
+  SHOW(mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ? errno : 0);
+  char* onfault = room();
+  SHOW(resident(onfault));
+  SHOW(munlockall());
+  SHOW(resident(room()));
+  SHOW(locked_kib());
+  SHOW(mlockall(0) ? errno : 0);
+  SHOW(mlockall(MCL_ONFAULT) ? errno : 0);
+  SHOW(mlockall(64) ? errno : 0);
+  if (fork() == 0) {
+    struct rlimit small = {64 << 10, 64 << 10};
+    SHOW(mlockall(MCL_FUTURE) ? errno : 0);
+    setrlimit(RLIMIT_MEMLOCK, &small);
+    if (setresuid(65534, 65534, 65534)) printf("no other user\n");
+    SHOW(munlockall());
+    SHOW(mlockall(MCL_CURRENT) ? errno : 0);
+    SHOW(mlockall(MCL_FUTURE) ? errno : 0);
+    void* p = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    SHOW(p == MAP_FAILED ? errno : 0);
+    small.rlim_cur = 0;
+    setrlimit(RLIMIT_MEMLOCK, &small);
+    SHOW(mlockall(MCL_CURRENT) ? errno : 0);
+    fflush(stdout);
+    _exit(0);
+  }
+  int status;
+  wait(&status);
+  SHOW(status);
+  return 0;
+}
+
+// Closes everything, puts files where the engine may have its own, and goes on in a new program.
+static int descriptors(char** argv) {
+  for (int fd = 3; fd < 1100; fd++) close(fd);
+  syscall(SYS_close_range, 3u, ~0u, 0u);
+  int null = open("/dev/null", O_RDWR);
+  for (int fd = 1000; fd < 1060; fd++)
+    if (dup2(null, fd) != fd) return 3;
+  int seen = 0;
+  DIR* d = opendir("/proc/self/fd");
+  while (d && readdir(d)) seen++;
+  if (d) closedir(d);
+  printf("%d listed\n", seen);
+  for (int fd = 1000; fd < 1060; fd++) {
+    struct stat st;
+    if (fstat(fd, &st) || !S_ISCHR(st.st_mode)) printf("%d is something else\n", fd);
+  }
+  for (int fd = 1000; fd < 1060; fd++)
+    if (close(fd)) printf("%d was closed\n", fd);
+  fflush(stdout);
+  close(null);
+  char* const none[] = {0};
+  if (argv[0]) execve(argv[0], argv, none);
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  const char* what = argc > 1 ? argv[1] : "";
+  if (!strcmp(what, "patch") && argc == 3) return patch(argv[2]);
+  if (!strcmp(what, "overlay")) return overlay(argc - 2, argv + 2);
+  if (!strcmp(what, "locks")) return locks();
+  if (!strcmp(what, "descriptors")) return descriptors(argv + 2);
+  if (!strcmp(what, "mdwe")) {
+    SHOW(prctl(65 /* PR_SET_MDWE */, 1, 0, 0, 0) ? errno : 0);
+    printf("%x\n", patched(1));
+    return 0;
+  }
+  if (!strcmp(what, "chroot") && argc > 3) {
+    if (chroot(argv[2]) || chdir("/")) return 3;
+    execv(argv[3], argv + 3);
+    return 4;
+  }
+  if (!strcmp(what, "end")) {
+    puts("end");
+    fflush(stdout);
+    fclose(stdout);
+    syscall(SYS_exit_group, 7);
+  }
+  return 2;
+}
