@@ -137,25 +137,35 @@ void enter(IndexEntry key) {
 /* -- Content ------------------------------------------------------------------------------------------------------- */
 
 // Of the guest's memory: what is translated is what is hashed.
-bool content_of_memory(u64 begin, u64 end, ContentId* out) {
-  constexpr u64 kPiece = 1 << 16;
-  u64 pieces = (end - begin + kPiece - 1) / kPiece, bytes = page_up((pieces + 1) * sizeof(Hash128));
-  u8* buffer = static_cast<u8*>(map_engine_pages(kPiece));
-  Hash128* hashes = static_cast<Hash128*>(map_engine_pages(bytes));
-  bool ok = buffer && hashes;
-  for (u64 n = 0; n < pieces && ok; n++) {
-    u64 at = begin + n * kPiece, size = end - at < kPiece ? end - at : kPiece;
+bool prove_memory(u64 begin, u64 end, u64* proofs) {
+  constexpr u64 kBuffer = 1 << 16;
+  u8* buffer = static_cast<u8*>(map_engine_pages(kBuffer));
+  bool ok = buffer != nullptr && (end - begin) % kPiece == 0;
+  for (u64 at = begin; at < end && ok; at += kBuffer) {
+    u64 size = end - at < kBuffer ? end - at : kBuffer;
     ok = !copy_from_guest(buffer, GuestAddr(at), size);
-    if (ok) hashes[n] = hash128(buffer, size);
+    for (u64 i = 0; i < size && ok; i += kPiece) proofs[(at - begin + i) / kPiece] = hash64(buffer + i, kPiece);
   }
-  if (ok) {
-    hashes[pieces] = Hash128{end - begin, 0};
-    Hash128 h = hash128(hashes, (pieces + 1) * sizeof(Hash128));
-    *out = ContentId{h.low, h.high};
-  }
-  if (buffer) unmap_engine_pages(buffer, kPiece);
-  if (hashes) unmap_engine_pages(hashes, bytes);
+  if (buffer) unmap_engine_pages(buffer, kBuffer);
   return ok;
+}
+
+// The proofs of the guest's memory, to be unmapped by the caller; or nullptr.
+u64* map_proofs(u64 begin, u64 end, ContentId* content) {
+  u64* proofs = static_cast<u64*>(map_engine_pages((end - begin) / kPiece * 8));
+  if (!proofs) return nullptr;
+  if (prove_memory(begin, end, proofs)) {
+    *content = content_of(proofs, end - begin);
+    return proofs;
+  }
+  unmap_engine_pages(proofs, (end - begin) / kPiece * 8);
+  return nullptr;
+}
+
+bool content_of_memory(u64 begin, u64 end, ContentId* out) {
+  u64* proofs = map_proofs(begin, end, out);
+  if (proofs) unmap_engine_pages(proofs, (end - begin) / kPiece * 8);
+  return proofs != nullptr;
 }
 
 // false: nothing to be cached, or not yet - a brand-new file is admitted when its content is seen a second time, since
@@ -233,10 +243,21 @@ void path_of_mapping(u64 begin, char* out, size_t size) {
 i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
   Layout layout = layout_of(end - begin);
   if (!may_create(layout.total)) return -EACCES;
+  ContentId now;
+  u64* proofs = map_proofs(begin, end, &now);
+  if (!proofs) return -ENOMEM;
+  u64 proofs_bytes = (end - begin) / kPiece * 8;
+  if (!(now == content)) {  // overwritten since its file was looked at
+    unmap_engine_pages(proofs, proofs_bytes);
+    return -EBUSY;
+  }
   char temporary[64];
   format_to(temporary, sizeof temporary, ".new-%lu-%lx", static_cast<u64>(host_syscall(__NR_getpid)), realtime_ns());
   i64 fd = open_in_directory(temporary, O_RDWR | O_CREAT | O_EXCL, kFileMode);
-  if (is_error(fd)) return fd;
+  if (is_error(fd)) {
+    unmap_engine_pages(proofs, proofs_bytes);
+    return fd;
+  }
   u64 file = static_cast<u64>(fd);
   // The guest's umask is not meant for it.
   bool ok = !host_syscall(__NR_fchmod, file, kFileMode) && !host_syscall(__NR_ftruncate, file, layout.total);
@@ -254,11 +275,13 @@ i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
     h.code_used = (kCodeBegin + g_translator.preamble_bytes + kLine - 1) & ~(kLine - 1);
     path_of_mapping(begin, h.path, sizeof h.path);
     g_translator.write_preamble(code + kCodeBegin);
-    ok = host_syscall(__NR_pwrite64, file, ptr(code), h.code_used, layout.code) == i64{h.code_used};
+    ok = host_syscall(__NR_pwrite64, file, ptr(code), h.code_used, layout.code) == i64{h.code_used} &&
+         host_syscall(__NR_pwrite64, file, ptr(proofs), proofs_bytes, layout.proofs) == static_cast<i64>(proofs_bytes);
     h.written_ns = realtime_ns();
     h.attached_s = h.written_ns / kSecond;
     ok = ok && host_syscall(__NR_pwrite64, file, ptr(page), kHeaderBytes, 0) == i64{kHeaderBytes};
   }
+  unmap_engine_pages(proofs, proofs_bytes);
   if (page) unmap_engine_pages(page, kHeaderBytes);
   if (code) unmap_engine_pages(code, page_up(kCodeBegin + g_translator.preamble_bytes));
   u64 directory_fd = static_cast<u64>(g_directory);
@@ -272,6 +295,11 @@ i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
 }
 
 }  // namespace
+
+ContentId content_of(const u64* proofs, u64 guest_bytes) {
+  Hash128 h = hash128(proofs, guest_bytes / kPiece * 8);
+  return ContentId{h.low, h.high ^ guest_bytes};
+}
 
 u64 realtime_ns() {
   constexpr u64 kRealTime = 0;
@@ -357,6 +385,7 @@ bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout) {
   }
   w.header = h;
   w.layout = layout;
+  w.proofs = reinterpret_cast<const u64*>(tables + layout.proofs);
   w.index = reinterpret_cast<i32*>(tables + layout.index);
   w.file = Area{0, layout.code_bytes, 0, reinterpret_cast<u32*>(tables + layout.lines), tables + layout.records, 0, layout.records_bytes};
   w.code_writable = !file.writable;

@@ -49,6 +49,8 @@ bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout);
 
 // 0 is free for `code`, which has its exits' displacements as they are; they are read as 0.
 u64 checksum_of(const Region& r, const InsnMark* marks, const Exit* exits, u8* code);
+// What a file is named by, from the hashes of the guest's pieces.
+ContentId content_of(const u64* proofs, u64 guest_bytes);
 // Is everything that can be reached in the window's file sound? Reads all of it.
 bool verify_file(Window& w);
 

@@ -290,6 +290,10 @@ void destroy_window(Window* w) {
   engine_delete(w);
 }
 
+bool Window::proves(u64 pc, const void* piece) const {
+  return contains(pc) && hash64(piece, kPiece) == proofs[(pc - guest_begin) / kPiece];
+}
+
 Region* Window::region_of_host(u64 host) {
   u32 offset = offset_of(host);
   Area& a = area_of(offset);

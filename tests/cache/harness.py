@@ -55,10 +55,11 @@ def layout(guest_bytes):
     """layout_of in src/cache/format.h."""
     code = min((4 * guest_bytes + (320 << 10)) & ~0xFFFF, 1 << 30)
     up = lambda n: (n + 4095) & ~4095
-    index = HEADER
+    proofs = HEADER
+    index = proofs + up(guest_bytes // 256 * 8)
     lines = index + up(guest_bytes)
     records = lines + up(code // 64 * 4)
-    return {"header": 0, "index": index, "lines": lines, "records": records, "code": records + code // 2,
+    return {"header": 0, "proofs": proofs, "index": index, "lines": lines, "records": records, "code": records + code // 2,
             "total": records + code // 2 + code}
 
 

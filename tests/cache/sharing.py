@@ -48,8 +48,8 @@ class Sharing(CacheTest):
         time.sleep(0.15)
         process.kill()
         process.wait()
-        process.stdout.close()
-        process.stderr.close()
+        for end in (process.stdin, process.stdout, process.stderr):
+            end.close()
         self.assertLess(self.run_guest(cache, self.work, 0, 256, stats=True).translated, before)
 
     def rebuild(self, cache, replace):
