@@ -74,6 +74,33 @@ static int overlay(int n, char** files) {
   return 0;
 }
 
+// Functions each on pages of their own, and a call in each that is made or not: `steps` calls what its input says, "a0" the first
+// one without, "b1" the second one with that call, and so on.
+#define STEP(n)                                                                                         \
+  __attribute__((noinline, aligned(4096))) static uint32_t callee##n(uint32_t x) {                      \
+    asm volatile("" : "+r"(x));                                                                         \
+    return x * 7 + n;                                                                                   \
+  }                                                                                                     \
+  __attribute__((noinline, aligned(4096))) static uint32_t step##n(uint32_t x, int call) {              \
+    asm volatile("" : "+r"(x));                                                                         \
+    if (call) x = callee##n(x) + 1;                                                                     \
+    asm volatile("" : "+r"(x));                                                                         \
+    return x * 5 + n;                                                                                   \
+  }
+STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7) STEP(8)
+STEP(9) STEP(10) STEP(11) STEP(12) STEP(13) STEP(14) STEP(15) STEP(16)
+static uint32_t (*const all_steps[])(uint32_t, int) = {step1, step2,  step3,  step4,  step5,  step6,  step7,  step8,
+                                                       step9, step10, step11, step12, step13, step14, step15, step16};
+static int steps(void) {
+  char c[2];
+  while (read(0, c, 2) == 2) {
+    char line[16];
+    int n = snprintf(line, sizeof line, "%08x\n", all_steps[(c[0] - 'a') % 16](c[0], c[1] == '1'));
+    if (write(1, line, n) != n) return 3;
+  }
+  return 0;
+}
+
 static long locked_kib(void) {
   FILE* f = fopen("/proc/self/status", "r");
   char line[256];
@@ -165,6 +192,7 @@ int main(int argc, char** argv) {
   const char* what = argc > 1 ? argv[1] : "";
   if (!strcmp(what, "patch") && argc == 3) return patch(argv[2]);
   if (!strcmp(what, "overlay")) return overlay(argc - 2, argv + 2);
+  if (!strcmp(what, "steps")) return steps();
   if (!strcmp(what, "locks")) return locks();
   if (!strcmp(what, "descriptors")) return descriptors(argv + 2);
   if (!strcmp(what, "mdwe")) {
