@@ -8,6 +8,7 @@
 #include <linux/mman.h>
 #include <linux/resource.h>
 
+#include "base/address_map.h"
 #include "base/guest_memory.h"
 #include "base/hash.h"
 #include "base/host_syscall.h"
@@ -51,6 +52,7 @@ constexpr u32 kWays = 4, kSets = 2048;
 constexpr u64 kIndexBytes = u64{kSets} * kWays * sizeof(IndexEntry);
 constexpr u64 kSeen = ~u64{0};  // as a device: a content (inode, size) that was seen once, in a brand-new file
 u8* g_index;
+volatile bool g_lost_pages;
 bool g_index_tried;
 
 u64 check_of(const IndexEntry& e) { return hash64(&e, offsetof(IndexEntry, check), g_translator.fingerprint); }
@@ -299,6 +301,19 @@ i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
 ContentId content_of(const u64* proofs, u64 guest_bytes) {
   Hash128 h = hash128(proofs, guest_bytes / kPiece * 8);
   return ContentId{h.low, h.high ^ guest_bytes};
+}
+
+bool replace_lost_page(u64 address) {
+  if (address - address_map::kEngineArena >= address_map::kEngineArenaSize) return false;
+  constexpr u64 kHow = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+  if (is_error(host_syscall(__NR_mmap, page_down(address), kGuestPageSize, PROT_READ | PROT_WRITE, kHow, ~u64{0}, 0))) return false;
+  g_lost_pages = true;
+  return true;
+}
+bool take_lost_pages() {
+  if (__builtin_expect(!g_lost_pages, 1)) return false;
+  g_lost_pages = false;
+  return true;
 }
 
 u64 realtime_ns() {

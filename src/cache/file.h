@@ -54,6 +54,13 @@ ContentId content_of(const u64* proofs, u64 guest_bytes);
 // Is everything that can be reached in the window's file sound? Reads all of it.
 bool verify_file(Window& w);
 
+// A page of a mapped file could not be read: tmpfs needs room for a hole that is only looked at, somebody truncated the file. For
+// the signal handler: puts zeros there, which mean "nothing is known". What others publish there from now on stays unseen, so
+// that windows must be detached before anything else is done with them: see take_lost_pages.
+bool replace_lost_page(u64 address);
+// Was there one since the last call?
+bool take_lost_pages();
+
 u64 realtime_ns();
 
 }  // namespace grus::cache

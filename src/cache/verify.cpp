@@ -4,7 +4,9 @@
 // killed. Cost: about what reading the file costs; done when something else than a publisher has changed the file.
 #include <linux/mman.h>
 
+#include "base/guest_memory.h"
 #include "base/hash.h"
+#include "base/host_syscall.h"
 #include "base/memory.h"
 #include "cache/file.h"
 
@@ -59,7 +61,7 @@ struct Verifier {
       if (w.file.lines[at / kLine] != record) return false;
     for (u32 i = 0; i < r->exit_count; i++)
       if (r->exits()[i].site + 4u > bytes || r->exits()[i].cold >= bytes || (offset + r->exits()[i].site) % 4) return false;
-    __builtin_memcpy(code, w.code + offset, bytes);
+    if (copy_from_guest(code, GuestAddr(ptr(w.code) + offset), bytes)) return false;
     return checksum_of(*r, r->marks(), r->exits(), code) == r->checksum;
   }
 
