@@ -220,7 +220,7 @@ void path_of_mapping(u64 begin, char* out, size_t size) {
   out[0] = 0;
   if (is_error(fd)) return;
   char wanted[24], buffer[4096];
-  size_t length = format_to(wanted, sizeof wanted, "%lx-", begin), matched = 0, at = 0;
+  size_t length = format_to(wanted, sizeof wanted, "%08lx-", begin), matched = 0, at = 0;
   bool line_begin = true, found = false, in_path = false, done = false;
   for (i64 n; !done && (n = host_syscall(__NR_read, static_cast<u64>(fd), ptr(buffer), sizeof buffer)) > 0;) {
     for (i64 i = 0; i < n && !done; i++) {
@@ -297,6 +297,16 @@ i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
 }
 
 }  // namespace
+
+bool has_preamble(const u8* code) {
+  u64 bytes = g_translator.preamble_bytes;
+  u8* right = static_cast<u8*>(map_engine_pages(page_up(2 * bytes)));
+  if (!right) return false;
+  g_translator.write_preamble(right);
+  bool same = !copy_from_guest(right + bytes, GuestAddr(ptr(code) + kCodeBegin), bytes) && hash64(right, bytes) == hash64(right + bytes, bytes);
+  unmap_engine_pages(right, page_up(2 * bytes));
+  return same;
+}
 
 ContentId content_of(const u64* proofs, u64 guest_bytes) {
   Hash128 h = hash128(proofs, guest_bytes / kPiece * 8);

@@ -35,6 +35,8 @@ struct Translator {
   void (*write_preamble)(u8* at);
 };
 void set_translator(const Translator& t);
+// Does `code`, a window's, begin with it?
+bool has_preamble(const u8* code);
 
 struct CacheFile {
   int fd;

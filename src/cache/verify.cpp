@@ -105,6 +105,7 @@ bool verify_file(Window& w) {
   u64 bytes = w.guest_end - w.guest_begin;
   Verifier v{w, w.header->code_used, w.header->records_used, static_cast<u32>(bytes / 4), nullptr, nullptr};
   if (v.code_used > w.file.end || v.records_used > w.layout.records_bytes || !(content_of(w.proofs, bytes) == w.header->content)) return false;
+  if (!has_preamble(w.code)) return false;
   u32 lines = v.code_used / kLine + 1;
   v.sound = static_cast<u8*>(map_engine_pages(page_up(lines)));
   v.code = static_cast<u8*>(map_engine_pages(kMostBytes));
