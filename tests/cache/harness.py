@@ -79,7 +79,9 @@ class CacheTest(unittest.TestCase):
         cls.tricks = cls.base / "tricks"
         shutil.copy(OPTIONS.work, cls.work)
         shutil.copy(OPTIONS.tricks, cls.tricks)
-        old(cls.tricks)
+        cls.locks = cls.base / "locks"
+        shutil.copy(OPTIONS.locks, cls.locks)
+        old(cls.locks)
 
     @classmethod
     def tearDownClass(cls):
@@ -159,6 +161,7 @@ def main(module):
     parser.add_argument("--engine", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--tricks", required=True)
+    parser.add_argument("--locks", required=True)
     OPTIONS, rest = parser.parse_known_args()
     result = unittest.main(module=module, argv=[sys.argv[0], *rest], exit=False).result
     if not result.wasSuccessful():

@@ -3,22 +3,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef MCL_ONFAULT
-#define MCL_ONFAULT 4
-#endif
 #define SHOW(e) printf("%s = %ld\n", #e, (long)(e))
 
 typedef uint32_t Function(uint32_t);
@@ -101,68 +95,6 @@ static int steps(void) {
   return 0;
 }
 
-static long locked_kib(void) {
-  FILE* f = fopen("/proc/self/status", "r");
-  char line[256];
-  long kib = -1;
-  while (fgets(line, sizeof line, f)) sscanf(line, "VmLck: %ld", &kib);
-  fclose(f);
-  return kib;
-}
-static int resident(void* p) {
-  unsigned char vec = 0;
-  return mincore(p, 4096, &vec) ? -1 : vec & 1;
-}
-static void* room(void) { return mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
-
-static int locks(void) {
-  char* before = room();
-  SHOW(resident(before));
-  SHOW(mlockall(MCL_CURRENT) ? errno : 0);
-  SHOW(resident(before));
-  SHOW(locked_kib() >= 1024 && locked_kib() < 16 << 10);  // not the engine's terabytes
-  char* later = room();
-  SHOW(resident(later));
-  SHOW(munlockall());
-  SHOW(locked_kib());
-  SHOW(mlockall(MCL_FUTURE) ? errno : 0);
-  SHOW(locked_kib());
-  char* future = room();
-  SHOW(resident(future));
-  SHOW(locked_kib());
-  SHOW(munmap(future, 1 << 20));
-  SHOW(locked_kib());
-  SHOW(mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ? errno : 0);
-  char* onfault = room();
-  SHOW(resident(onfault));
-  SHOW(munlockall());
-  SHOW(resident(room()));
-  SHOW(locked_kib());
-  SHOW(mlockall(0) ? errno : 0);
-  SHOW(mlockall(MCL_ONFAULT) ? errno : 0);
-  SHOW(mlockall(64) ? errno : 0);
-  if (fork() == 0) {
-    struct rlimit small = {64 << 10, 64 << 10};
-    SHOW(mlockall(MCL_FUTURE) ? errno : 0);
-    setrlimit(RLIMIT_MEMLOCK, &small);
-    if (setresuid(65534, 65534, 65534)) printf("no other user\n");
-    SHOW(munlockall());
-    SHOW(mlockall(MCL_CURRENT) ? errno : 0);
-    SHOW(mlockall(MCL_FUTURE) ? errno : 0);
-    void* p = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    SHOW(p == MAP_FAILED ? errno : 0);
-    small.rlim_cur = 0;
-    setrlimit(RLIMIT_MEMLOCK, &small);
-    SHOW(mlockall(MCL_CURRENT) ? errno : 0);
-    fflush(stdout);
-    _exit(0);
-  }
-  int status;
-  wait(&status);
-  SHOW(status);
-  return 0;
-}
-
 // Closes everything, puts files where the engine may have its own, and goes on in a new program.
 static int descriptors(char** argv) {
   for (int fd = 3; fd < 1100; fd++) close(fd);
@@ -193,7 +125,6 @@ int main(int argc, char** argv) {
   if (!strcmp(what, "patch") && argc == 3) return patch(argv[2]);
   if (!strcmp(what, "overlay")) return overlay(argc - 2, argv + 2);
   if (!strcmp(what, "steps")) return steps();
-  if (!strcmp(what, "locks")) return locks();
   if (!strcmp(what, "descriptors")) return descriptors(argv + 2);
   if (!strcmp(what, "mdwe")) {
     SHOW(prctl(65 /* PR_SET_MDWE */, 1, 0, 0, 0) ? errno : 0);
