@@ -281,6 +281,9 @@ i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
          host_syscall(__NR_pwrite64, file, ptr(proofs), proofs_bytes, layout.proofs) == static_cast<i64>(proofs_bytes);
     h.written_ns = realtime_ns();
     h.attached_s = h.written_ns / kSecond;
+    struct stat self;
+    ok = ok && !host_syscall(__NR_fstat, file, ptr(&self));
+    h.inode = static_cast<u32>(self.st_ino);
     ok = ok && host_syscall(__NR_pwrite64, file, ptr(page), kHeaderBytes, 0) == i64{kHeaderBytes};
   }
   unmap_engine_pages(proofs, proofs_bytes);
@@ -417,7 +420,7 @@ bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout) {
 
   u64 changed = ctime_of(st);
   // After a crash of the machine only sealed files are known to be on the disk whole.
-  bool ours = changed <= h->written_ns + kOwnChange && (h->sealed || h->written_ns >= boot_ns());
+  bool ours = h->inode == static_cast<u32>(st.st_ino) && changed <= h->written_ns + kOwnChange && (h->sealed || h->written_ns >= boot_ns());
   if (!ours && !verify_file(w)) {
     if (file.writable) host_syscall(__NR_unlinkat, static_cast<u64>(g_directory), ptr(file.name), 0);
     host_syscall(__NR_munmap, ptr(tables), layout.code);
@@ -434,6 +437,7 @@ bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout) {
     if (w.shared && (!ours || now / kSecond > h->attached_s + kAttachStampSeconds)) {
       (void)store_guest(GuestAddr(ptr(w.shared) + offsetof(Header, written_ns)), now);
       (void)store_guest(GuestAddr(ptr(w.shared) + offsetof(Header, attached_s)), now / kSecond);
+      (void)store_guest(GuestAddr(ptr(w.shared) + offsetof(Header, inode)), static_cast<u32>(st.st_ino));
     }
   }
   if (copy) return detach(w);

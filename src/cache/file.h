@@ -6,7 +6,7 @@
 // mtime, ctime) to the content, and is only believed for a ctime that was more than two seconds old when the entry was made
 // (git's "racy" rule: clocks are coarse) and together with a hash of the first page (images carry a ctime of their own).
 // A file of which the last change is not ours (its ctime is later than what its publishers wrote down, or lies before this
-// boot) is verified whole before it is used.
+// boot), or that is a copy, is verified whole before it is used.
 // Guarantees: nothing is created but files in the directory that was given; a file appears complete, by rename. Every
 // failure means: no cache, slower. Deliberately not here: choosing the directory (engine/, linux/exec).
 #pragma once

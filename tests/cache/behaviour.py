@@ -36,7 +36,7 @@ class Limits(CacheTest):
             self.under(f"--as={mib << 20}")
 
     def test_data(self):
-        for mib in (4, 16, 64):
+        for mib in (8, 16, 64):
             self.under(f"--data={mib << 20}")
 
     def test_locked(self):
