@@ -8,6 +8,7 @@
 #include <linux/mman.h>
 #include <linux/resource.h>
 
+#include "base/address_map.h"
 #include "base/guest_memory.h"
 #include "base/hash.h"
 #include "base/host_syscall.h"
@@ -51,6 +52,7 @@ constexpr u32 kWays = 4, kSets = 2048;
 constexpr u64 kIndexBytes = u64{kSets} * kWays * sizeof(IndexEntry);
 constexpr u64 kSeen = ~u64{0};  // as a device: a content (inode, size) that was seen once, in a brand-new file
 u8* g_index;
+volatile bool g_lost_pages;
 bool g_index_tried;
 
 u64 check_of(const IndexEntry& e) { return hash64(&e, offsetof(IndexEntry, check), g_translator.fingerprint); }
@@ -137,25 +139,35 @@ void enter(IndexEntry key) {
 /* -- Content ------------------------------------------------------------------------------------------------------- */
 
 // Of the guest's memory: what is translated is what is hashed.
-bool content_of_memory(u64 begin, u64 end, ContentId* out) {
-  constexpr u64 kPiece = 1 << 16;
-  u64 pieces = (end - begin + kPiece - 1) / kPiece, bytes = page_up((pieces + 1) * sizeof(Hash128));
-  u8* buffer = static_cast<u8*>(map_engine_pages(kPiece));
-  Hash128* hashes = static_cast<Hash128*>(map_engine_pages(bytes));
-  bool ok = buffer && hashes;
-  for (u64 n = 0; n < pieces && ok; n++) {
-    u64 at = begin + n * kPiece, size = end - at < kPiece ? end - at : kPiece;
+bool prove_memory(u64 begin, u64 end, u64* proofs) {
+  constexpr u64 kBuffer = 1 << 16;
+  u8* buffer = static_cast<u8*>(map_engine_pages(kBuffer));
+  bool ok = buffer != nullptr && (end - begin) % kPiece == 0;
+  for (u64 at = begin; at < end && ok; at += kBuffer) {
+    u64 size = end - at < kBuffer ? end - at : kBuffer;
     ok = !copy_from_guest(buffer, GuestAddr(at), size);
-    if (ok) hashes[n] = hash128(buffer, size);
+    for (u64 i = 0; i < size && ok; i += kPiece) proofs[(at - begin + i) / kPiece] = hash64(buffer + i, kPiece);
   }
-  if (ok) {
-    hashes[pieces] = Hash128{end - begin, 0};
-    Hash128 h = hash128(hashes, (pieces + 1) * sizeof(Hash128));
-    *out = ContentId{h.low, h.high};
-  }
-  if (buffer) unmap_engine_pages(buffer, kPiece);
-  if (hashes) unmap_engine_pages(hashes, bytes);
+  if (buffer) unmap_engine_pages(buffer, kBuffer);
   return ok;
+}
+
+// The proofs of the guest's memory, to be unmapped by the caller; or nullptr.
+u64* map_proofs(u64 begin, u64 end, ContentId* content) {
+  u64* proofs = static_cast<u64*>(map_engine_pages((end - begin) / kPiece * 8));
+  if (!proofs) return nullptr;
+  if (prove_memory(begin, end, proofs)) {
+    *content = content_of(proofs, end - begin);
+    return proofs;
+  }
+  unmap_engine_pages(proofs, (end - begin) / kPiece * 8);
+  return nullptr;
+}
+
+bool content_of_memory(u64 begin, u64 end, ContentId* out) {
+  u64* proofs = map_proofs(begin, end, out);
+  if (proofs) unmap_engine_pages(proofs, (end - begin) / kPiece * 8);
+  return proofs != nullptr;
 }
 
 // false: nothing to be cached, or not yet - a brand-new file is admitted when its content is seen a second time, since
@@ -208,7 +220,7 @@ void path_of_mapping(u64 begin, char* out, size_t size) {
   out[0] = 0;
   if (is_error(fd)) return;
   char wanted[24], buffer[4096];
-  size_t length = format_to(wanted, sizeof wanted, "%lx-", begin), matched = 0, at = 0;
+  size_t length = format_to(wanted, sizeof wanted, "%08lx-", begin), matched = 0, at = 0;
   bool line_begin = true, found = false, in_path = false, done = false;
   for (i64 n; !done && (n = host_syscall(__NR_read, static_cast<u64>(fd), ptr(buffer), sizeof buffer)) > 0;) {
     for (i64 i = 0; i < n && !done; i++) {
@@ -233,10 +245,21 @@ void path_of_mapping(u64 begin, char* out, size_t size) {
 i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
   Layout layout = layout_of(end - begin);
   if (!may_create(layout.total)) return -EACCES;
+  ContentId now;
+  u64* proofs = map_proofs(begin, end, &now);
+  if (!proofs) return -ENOMEM;
+  u64 proofs_bytes = (end - begin) / kPiece * 8;
+  if (!(now == content)) {  // overwritten since its file was looked at
+    unmap_engine_pages(proofs, proofs_bytes);
+    return -EBUSY;
+  }
   char temporary[64];
   format_to(temporary, sizeof temporary, ".new-%lu-%lx", static_cast<u64>(host_syscall(__NR_getpid)), realtime_ns());
   i64 fd = open_in_directory(temporary, O_RDWR | O_CREAT | O_EXCL, kFileMode);
-  if (is_error(fd)) return fd;
+  if (is_error(fd)) {
+    unmap_engine_pages(proofs, proofs_bytes);
+    return fd;
+  }
   u64 file = static_cast<u64>(fd);
   // The guest's umask is not meant for it.
   bool ok = !host_syscall(__NR_fchmod, file, kFileMode) && !host_syscall(__NR_ftruncate, file, layout.total);
@@ -254,11 +277,16 @@ i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
     h.code_used = (kCodeBegin + g_translator.preamble_bytes + kLine - 1) & ~(kLine - 1);
     path_of_mapping(begin, h.path, sizeof h.path);
     g_translator.write_preamble(code + kCodeBegin);
-    ok = host_syscall(__NR_pwrite64, file, ptr(code), h.code_used, layout.code) == i64{h.code_used};
+    ok = host_syscall(__NR_pwrite64, file, ptr(code), h.code_used, layout.code) == i64{h.code_used} &&
+         host_syscall(__NR_pwrite64, file, ptr(proofs), proofs_bytes, layout.proofs) == static_cast<i64>(proofs_bytes);
     h.written_ns = realtime_ns();
     h.attached_s = h.written_ns / kSecond;
+    struct stat self;
+    ok = ok && !host_syscall(__NR_fstat, file, ptr(&self));
+    h.inode = static_cast<u32>(self.st_ino);
     ok = ok && host_syscall(__NR_pwrite64, file, ptr(page), kHeaderBytes, 0) == i64{kHeaderBytes};
   }
+  unmap_engine_pages(proofs, proofs_bytes);
   if (page) unmap_engine_pages(page, kHeaderBytes);
   if (code) unmap_engine_pages(code, page_up(kCodeBegin + g_translator.preamble_bytes));
   u64 directory_fd = static_cast<u64>(g_directory);
@@ -272,6 +300,34 @@ i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
 }
 
 }  // namespace
+
+bool has_preamble(const u8* code) {
+  u64 bytes = g_translator.preamble_bytes;
+  u8* right = static_cast<u8*>(map_engine_pages(page_up(2 * bytes)));
+  if (!right) return false;
+  g_translator.write_preamble(right);
+  bool same = !copy_from_guest(right + bytes, GuestAddr(ptr(code) + kCodeBegin), bytes) && hash64(right, bytes) == hash64(right + bytes, bytes);
+  unmap_engine_pages(right, page_up(2 * bytes));
+  return same;
+}
+
+ContentId content_of(const u64* proofs, u64 guest_bytes) {
+  Hash128 h = hash128(proofs, guest_bytes / kPiece * 8);
+  return ContentId{h.low, h.high ^ guest_bytes};
+}
+
+bool replace_lost_page(u64 address) {
+  if (address - address_map::kEngineArena >= address_map::kEngineArenaSize) return false;
+  constexpr u64 kHow = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+  if (is_error(host_syscall(__NR_mmap, page_down(address), kGuestPageSize, PROT_READ | PROT_WRITE, kHow, ~u64{0}, 0))) return false;
+  g_lost_pages = true;
+  return true;
+}
+bool take_lost_pages() {
+  if (__builtin_expect(!g_lost_pages, 1)) return false;
+  g_lost_pages = false;
+  return true;
+}
 
 u64 realtime_ns() {
   constexpr u64 kRealTime = 0;
@@ -357,13 +413,14 @@ bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout) {
   }
   w.header = h;
   w.layout = layout;
+  w.proofs = reinterpret_cast<const u64*>(tables + layout.proofs);
   w.index = reinterpret_cast<i32*>(tables + layout.index);
   w.file = Area{0, layout.code_bytes, 0, reinterpret_cast<u32*>(tables + layout.lines), tables + layout.records, 0, layout.records_bytes};
   w.code_writable = !file.writable;
 
   u64 changed = ctime_of(st);
   // After a crash of the machine only sealed files are known to be on the disk whole.
-  bool ours = changed <= h->written_ns + kOwnChange && (h->sealed || h->written_ns >= boot_ns());
+  bool ours = h->inode == static_cast<u32>(st.st_ino) && changed <= h->written_ns + kOwnChange && (h->sealed || h->written_ns >= boot_ns());
   if (!ours && !verify_file(w)) {
     if (file.writable) host_syscall(__NR_unlinkat, static_cast<u64>(g_directory), ptr(file.name), 0);
     host_syscall(__NR_munmap, ptr(tables), layout.code);
@@ -380,6 +437,7 @@ bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout) {
     if (w.shared && (!ours || now / kSecond > h->attached_s + kAttachStampSeconds)) {
       (void)store_guest(GuestAddr(ptr(w.shared) + offsetof(Header, written_ns)), now);
       (void)store_guest(GuestAddr(ptr(w.shared) + offsetof(Header, attached_s)), now / kSecond);
+      (void)store_guest(GuestAddr(ptr(w.shared) + offsetof(Header, inode)), static_cast<u32>(st.st_ino));
     }
   }
   if (copy) return detach(w);

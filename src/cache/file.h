@@ -6,7 +6,7 @@
 // mtime, ctime) to the content, and is only believed for a ctime that was more than two seconds old when the entry was made
 // (git's "racy" rule: clocks are coarse) and together with a hash of the first page (images carry a ctime of their own).
 // A file of which the last change is not ours (its ctime is later than what its publishers wrote down, or lies before this
-// boot) is verified whole before it is used.
+// boot), or that is a copy, is verified whole before it is used.
 // Guarantees: nothing is created but files in the directory that was given; a file appears complete, by rename. Every
 // failure means: no cache, slower. Deliberately not here: choosing the directory (engine/, linux/exec).
 #pragma once
@@ -35,6 +35,8 @@ struct Translator {
   void (*write_preamble)(u8* at);
 };
 void set_translator(const Translator& t);
+// Does `code`, a window's, begin with it?
+bool has_preamble(const u8* code);
 
 struct CacheFile {
   int fd;
@@ -49,8 +51,17 @@ bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout);
 
 // 0 is free for `code`, which has its exits' displacements as they are; they are read as 0.
 u64 checksum_of(const Region& r, const InsnMark* marks, const Exit* exits, u8* code);
+// What a file is named by, from the hashes of the guest's pieces.
+ContentId content_of(const u64* proofs, u64 guest_bytes);
 // Is everything that can be reached in the window's file sound? Reads all of it.
 bool verify_file(Window& w);
+
+// A page of a mapped file could not be read: tmpfs needs room for a hole that is only looked at, somebody truncated the file. For
+// the signal handler: puts zeros there, which mean "nothing is known". What others publish there from now on stays unseen, so
+// that windows must be detached before anything else is done with them: see take_lost_pages.
+bool replace_lost_page(u64 address);
+// Was there one since the last call?
+bool take_lost_pages();
 
 u64 realtime_ns();
 

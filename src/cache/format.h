@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The cache file: translations of one executable mapping's bytes, as they lie in a window (docs/cache-format.md).
 //
-//   header | index | lines | records | code
+//   header | proofs | index | lines | records | code
 //
 // The file has its full size from the start and is sparse. Whoever publishes claims room in `code` and `records` by the
 // atomic counters of the header, writes there, and enters the region in `index` last; nothing published is ever changed but
@@ -55,6 +55,10 @@ struct Region {
 };
 static_assert(sizeof(Region) == 48 && sizeof(Exit) == 8);
 
+// `proofs` holds a hash of each piece of the guest's code. A file may be overwritten while it is mapped: what is published was
+// translated from pieces that are still what the file's name says.
+inline constexpr u32 kPiece = 256;
+
 // `lines` says for each line of code which region it belongs to: 1 + the offset of its record, or 0.
 inline constexpr u32 kLine = 64;
 inline constexpr u32 kCodeBegin = 64;  // offset 0 means "unknown" in the index; the table of constants begins here
@@ -76,7 +80,7 @@ struct Header {
   u64 written_ns;   // CLOCK_REALTIME before the last change; a ctime behind it is somebody else's
   u64 attached_s;   // last use, to within an hour
   u32 sealed;       // made by compaction, complete when it appeared
-  u32 reserved;
+  u32 inode;        // its low bits, of this file: in a copy, perhaps made while somebody published, it is not
   u64 insns_translated, insns_distinct, regions;
   char path[1024];  // where the guest's file lay for whoever made this: a hint for compaction
 };
@@ -86,7 +90,7 @@ static_assert(sizeof(Header) <= kHeaderBytes);
 
 // Where the parts of a file lie, in bytes; all multiples of a page.
 struct Layout {
-  u64 index, lines, records, code, total;
+  u64 proofs, index, lines, records, code, total;
   u32 code_bytes, records_bytes;
 };
 constexpr u64 lines_bytes(u64 code_bytes) { return (code_bytes / kLine * 4 + 4095) & ~u64{4095}; }
@@ -97,7 +101,8 @@ constexpr Layout layout_of(u64 guest_bytes) {
   if (code > u64{1} << 30) code = u64{1} << 30;
   l.code_bytes = static_cast<u32>(code);
   l.records_bytes = static_cast<u32>(code / 2);
-  l.index = kHeaderBytes;
+  l.proofs = kHeaderBytes;
+  l.index = l.proofs + ((guest_bytes / kPiece * 8 + 4095) & ~u64{4095});
   l.lines = l.index + ((guest_bytes + 4095) & ~u64{4095});
   l.records = l.lines + lines_bytes(code);
   l.code = l.records + l.records_bytes;

@@ -4,7 +4,9 @@
 // killed. Cost: about what reading the file costs; done when something else than a publisher has changed the file.
 #include <linux/mman.h>
 
+#include "base/guest_memory.h"
 #include "base/hash.h"
+#include "base/host_syscall.h"
 #include "base/memory.h"
 #include "cache/file.h"
 
@@ -59,7 +61,7 @@ struct Verifier {
       if (w.file.lines[at / kLine] != record) return false;
     for (u32 i = 0; i < r->exit_count; i++)
       if (r->exits()[i].site + 4u > bytes || r->exits()[i].cold >= bytes || (offset + r->exits()[i].site) % 4) return false;
-    __builtin_memcpy(code, w.code + offset, bytes);
+    if (copy_from_guest(code, GuestAddr(ptr(w.code) + offset), bytes)) return false;
     return checksum_of(*r, r->marks(), r->exits(), code) == r->checksum;
   }
 
@@ -102,7 +104,8 @@ struct Verifier {
 bool verify_file(Window& w) {
   u64 bytes = w.guest_end - w.guest_begin;
   Verifier v{w, w.header->code_used, w.header->records_used, static_cast<u32>(bytes / 4), nullptr, nullptr};
-  if (v.code_used > w.file.end || v.records_used > w.layout.records_bytes) return false;
+  if (v.code_used > w.file.end || v.records_used > w.layout.records_bytes || !(content_of(w.proofs, bytes) == w.header->content)) return false;
+  if (!has_preamble(w.code)) return false;
   u32 lines = v.code_used / kLine + 1;
   v.sound = static_cast<u8*>(map_engine_pages(page_up(lines)));
   v.code = static_cast<u8*>(map_engine_pages(kMostBytes));

@@ -53,6 +53,15 @@ bool prepare_own(Window& w) {
   return w.own.lines && w.own.records;
 }
 
+// Is all of the page of code that holds `offset` published? Nobody writes there any more then but to link exits, and a private
+// copy of the page lacks nothing. The first page, which begins with what is no region, is not worth looking at.
+bool is_settled(const Window& w, u32 offset) {
+  const u32* line = w.file.lines + page_down(offset) / kLine;
+  for (u32 i = 0; i < kGuestPageSize / kLine; i++)
+    if (!__atomic_load_n(&line[i], __ATOMIC_ACQUIRE)) return false;
+  return true;
+}
+
 // `shared` is lost (a full disk, a truncated file, no room left): what is translated from now on is this process's own.
 void stop_publishing(Window& w) {
   if (!w.shared) return;
@@ -294,6 +303,10 @@ void destroy_window(Window* w) {
   engine_delete(w);
 }
 
+bool Window::proves(u64 pc, const void* piece) const {
+  return contains(pc) && hash64(piece, kPiece) == proofs[(pc - guest_begin) / kPiece];
+}
+
 Region* Window::region_of_host(u64 host) {
   u32 offset = offset_of(host);
   Area& a = area_of(offset);
@@ -344,7 +357,7 @@ bool link_exit(Window& w, u64 site, u64 host) {
   if (w.file.has(offset) && !w.detached) {
     if (w.shared && w.contains_host(host) && w.file.has(w.offset_of(host)))
       return stamp(w) && put(w.shared + w.layout.code + offset, displacement);
-    if (!make_code_writable(w)) return false;
+    if (!is_settled(w, offset) || !make_code_writable(w)) return false;
   }
   if (!w.links.push(Link{offset, w.offset_of(cold), host})) return false;
   __atomic_store_n(reinterpret_cast<i32*>(site), displacement, __ATOMIC_RELEASE);
@@ -401,7 +414,11 @@ bool detach(Window& w) {
     unmap_engine_pages(index, index_bytes);
     return false;
   }
-  __builtin_memcpy(code, w.code, used);
+  // A page that cannot be read (a hole on a full tmpfs) holds nothing that anything leads to.
+  for (u32 at = 0; at < used; at += kGuestPageSize) {
+    u32 bytes = used - at < kGuestPageSize ? used - at : kGuestPageSize;
+    (void)copy_from_guest(code + at, GuestAddr(ptr(w.code) + at), bytes);
+  }
   // Threads may be anywhere in the code: the copy takes its place at once.
   constexpr u64 kHow = MREMAP_MAYMOVE | MREMAP_FIXED;
   if (is_error(host_syscall(__NR_mremap, ptr(code), code_bytes, code_bytes, kHow, ptr(w.code)))) return false;
@@ -411,6 +428,7 @@ bool detach(Window& w) {
   w.code_writable = true;
   w.file.used = used;
   w.links.size = 0;
+  u64 words = (w.guest_end - w.guest_begin) / 4;
   w.for_each_region([&](Region& r) {
     for (u32 i = 0; i < r.exit_count; i++) {
       const Exit& e = r.exits()[i];
@@ -418,8 +436,9 @@ bool detach(Window& w) {
       i32* place = reinterpret_cast<i32*>(w.code + site);
       i64 target = i64{site} + 4 + *place;
       if (target == cold) continue;
-      // Linked, while the copy was made, to what is not in it.
-      if (w.file.has(site) && target >= used && target < w.file.end)
+      // Linked, while the copy was made, to what may not be in it: only what the copied index named is there for certain.
+      bool named = e.target >= 0 && static_cast<u64>(e.target) < words && w.index[e.target] == target;
+      if (w.file.has(site) && target < w.file.end && !named)
         __atomic_store_n(place, static_cast<i32>(cold - (site + 4)), __ATOMIC_RELEASE);
       else
         w.links.push(Link{site, cold, ptr(w.code) + static_cast<u64>(target)});
@@ -435,7 +454,8 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
   if (begin >= end) return 0;
   CHECK(detach(w));
   u32 low = static_cast<u32>((begin - w.guest_begin) / 4), high = static_cast<u32>((end - w.guest_begin + 3) / 4);
-  bool any = false;
+  // A private page of the index lacks what others published since: then only the regions tell.
+  bool any = w.header != nullptr;
   for (u32 g = low; g < high && !any; g++) any = w.index[g] != 0;
   if (!any) return 0;  // JITs flush far more lines than were ever executed
   u32 killed = 0;

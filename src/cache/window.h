@@ -53,6 +53,7 @@ struct Window {
   u8* code;
   u32 capacity;
   i32* index;
+  const u64* proofs;  // with a file: per piece of guest code
   Area file, own;
   // The file's view for publishing, or nullptr; and its header in the private view.
   u8* shared;
@@ -74,6 +75,8 @@ struct Window {
   }
   u32 offset_of(u64 host) const { return static_cast<u32>(host - reinterpret_cast<u64>(code)); }
   Area& area_of(u32 offset) { return file.has(offset) ? file : own; }
+  // Is the piece that begins at `pc`, as it was read, what the file's name says?
+  bool proves(u64 pc, const void* piece) const;
   bool publishes() const { return shared != nullptr; }
   Region* region_of_host(u64 host);
   // Calls f for every region, dead ones too, until it returns true.

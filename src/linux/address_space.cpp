@@ -4,6 +4,7 @@
 
 #include <asm/errno.h>
 #include <asm/stat.h>
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 
 #include "base/address_map.h"
@@ -199,6 +200,34 @@ u64 brk_set(Mm& mm, u64 wanted) {
   mm.brk_end_mapped = end;
   mm.brk = wanted;
   return wanted;
+}
+
+bool for_each_host_mapping(void (*f)(void*, u64, u64), void* context) {
+  const i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr("/proc/self/maps"), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  // Every line starts with BEGIN-END in hexadecimal; the rest up to the newline is of no interest.
+  enum { Begin, End, Rest } state = Begin;
+  u64 begin = 0, end = 0;
+  char buffer[4096];
+  for (i64 n; (n = host_syscall(__NR_read, static_cast<u64>(fd), ptr(buffer), sizeof buffer)) > 0;) {
+    for (i64 i = 0; i < n; i++) {
+      const char c = buffer[i];
+      if (c == '\n') {
+        begin = end = 0;
+        state = Begin;
+      } else if (state == Begin && c == '-') {
+        state = End;
+      } else if (state == End && c == ' ') {
+        state = Rest;
+        f(context, begin, end);
+      } else if (state != Rest) {
+        u64& value = state == Begin ? begin : end;
+        value = value << 4 | static_cast<u64>(c <= '9' ? c - '0' : c - 'a' + 10);
+      }
+    }
+  }
+  host_syscall(__NR_close, static_cast<u64>(fd));
+  return true;
 }
 
 void for_each_guest_part(u64 begin, u64 end, void (*f)(void*, u64, u64), void* context) {

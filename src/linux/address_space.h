@@ -32,6 +32,8 @@ bool executable_range_of(u64 a, u64* begin, u64* end);
 void brk_init(Mm& mm, bool kernel_break);
 u64 brk_set(Mm& mm, u64 wanted);
 
+// Calls f for each line of the host's /proc/self/maps, the engine's too; f may change mappings. False: nobody can say.
+bool for_each_host_mapping(void (*f)(void* context, u64 begin, u64 end), void* context);
 // Calls f for each part of [begin, end) that is not the engine's.
 void for_each_guest_part(u64 begin, u64 end, void (*f)(void* context, u64 begin, u64 end), void* context);
 

@@ -4,11 +4,11 @@
 
 #include <asm/errno.h>
 #include <asm/resource.h>
-#include <linux/fcntl.h>
 #include <linux/resource.h>
 
 #include "base/host_syscall.h"
 #include "base/memory.h"
+#include "linux/address_space.h"
 #include "linux/handlers.h"
 #include "linux/user_memory.h"
 
@@ -46,43 +46,27 @@ i64 change(u64 pid, u64 resource, u64 new_limit, u64 old_limit) {
 
 // The guest's part of what /proc/self/maps lists, without [skip_begin, skip_end). False: nobody can say.
 bool count_guest_mappings(u64 skip_begin, u64 skip_end, u64* total) {
-  const i64 fd =
-      host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr("/proc/self/maps"), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  struct Range {
-    u64 begin, end, outside;
-  } range{};
-  // Every line starts with BEGIN-END in hexadecimal; the rest up to the newline is of no interest.
-  enum { Begin, End, Rest } state = Begin;
-  *total = 0;
-  char buffer[4096];
-  for (i64 n; (n = host_syscall(__NR_read, static_cast<u64>(fd), ptr(buffer), sizeof buffer)) > 0;) {
-    for (i64 i = 0; i < n; i++) {
-      const char c = buffer[i];
-      if (c == '\n') {
-        range = {};
-        state = Begin;
-      } else if (state == Begin && c == '-') {
-        state = End;
-      } else if (state == End && c == ' ') {
-        state = Rest;
-        range.outside = range.end - range.begin;
-        auto subtract = [](void* context, u64 begin, u64 end) {
-          Range& r = *static_cast<Range*>(context);
-          const u64 from = begin > r.begin ? begin : r.begin, to = end < r.end ? end : r.end;
+  struct Count {
+    u64 skip_begin, skip_end, total;
+  } count{skip_begin, skip_end, 0};
+  const bool known = for_each_host_mapping(
+      [](void* context, u64 begin, u64 end) {
+        struct Range {
+          u64 begin, end, outside;
+        } range{begin, end, end - begin};
+        auto subtract = [](void* r_context, u64 b, u64 e) {
+          Range& r = *static_cast<Range*>(r_context);
+          const u64 from = b > r.begin ? b : r.begin, to = e < r.end ? e : r.end;
           if (from < to) r.outside -= to - from;
         };
+        Count& c = *static_cast<Count*>(context);
         for_each_engine_range(subtract, &range);
-        subtract(&range, skip_begin, skip_end);
-        *total += range.outside;
-      } else if (state != Rest) {
-        u64& value = state == Begin ? range.begin : range.end;
-        value = value << 4 | static_cast<u64>(c <= '9' ? c - '0' : c - 'a' + 10);
-      }
-    }
-  }
-  host_syscall(__NR_close, static_cast<u64>(fd));
-  return true;
+        subtract(&range, c.skip_begin, c.skip_end);
+        c.total += range.outside;
+      },
+      &count);
+  *total = count.total;
+  return known;
 }
 
 }  // namespace

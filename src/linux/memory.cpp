@@ -16,6 +16,7 @@
 #include "linux/guest_limits.h"
 #include "linux/handlers.h"
 #include "linux/loader/elf.h"
+#include "linux/memory_locks.h"
 #include "run/execute.h"
 
 namespace grus::linux {
@@ -83,6 +84,11 @@ i64 sys_mmap(Task& task, const u64 (&a)[6]) {
       host_syscall(__NR_munmap, static_cast<u64>(result), bytes);
       result = host_syscall(__NR_mmap, 0, size, prot, flags, a[4], offset);
     }
+  }
+  // The kernel checks before it maps: what a fixed mapping replaces stays then.
+  if (!is_error(result) && !lock_new_mapping(*task.mm, static_cast<u64>(result), bytes)) {
+    host_syscall(__NR_munmap, static_cast<u64>(result), bytes);
+    result = -EAGAIN;
   }
   if (!is_error(result)) {
     u64 at = static_cast<u64>(result);
@@ -154,9 +160,11 @@ i64 sys_mremap(Task& task, const u64 (&a)[6]) {
 
 i64 sys_brk(Task& task, const u64 (&a)[6]) {
   LockGuard guard(task.mm->lock);
-  const u64 have = page_up(task.mm->brk), wanted = page_up(a[0]);
+  const u64 old = task.mm->brk, have = page_up(old), wanted = page_up(a[0]);
   if (wanted > have && exceeds_address_space_limit(wanted - have)) return static_cast<i64>(task.mm->brk);
-  return static_cast<i64>(brk_set(*task.mm, a[0]));
+  u64 brk = brk_set(*task.mm, a[0]);
+  if (page_up(brk) > have && !lock_new_mapping(*task.mm, have, page_up(brk) - have)) brk = brk_set(*task.mm, old);
+  return static_cast<i64>(brk);
 }
 
 i64 sys_madvise(Task& task, const u64 (&a)[6]) {
@@ -179,8 +187,6 @@ i64 sys_msync(Task& task, const u64 (&a)[6]) {
 i64 sys_mlock(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_mlock, -ENOMEM); }
 i64 sys_mlock2(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_mlock2, -ENOMEM); }
 i64 sys_munlock(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_munlock, -ENOMEM); }
-i64 sys_mlockall(Task& task, const u64 (&a)[6]) { return host_syscall(__NR_mlockall, a[0]); }
-i64 sys_munlockall(Task& task, const u64 (&a)[6]) { return host_syscall(__NR_munlockall); }
 i64 sys_mincore(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_mincore, -ENOMEM); }
 
 i64 sys_remap_file_pages(Task& task, const u64 (&a)[6]) {
@@ -205,6 +211,10 @@ i64 sys_shmat(Task& task, const u64 (&a)[6]) {
   LockGuard guard(task.mm->lock);
   if (address && (flags & SHM_REMAP)) forget_range(page_down(address), page_down(address) + bytes);
   i64 result = host_syscall(__NR_shmat, a[0], address, flags);
+  if (!is_error(result) && !lock_new_mapping(*task.mm, static_cast<u64>(result), bytes)) {
+    host_syscall(__NR_shmdt, static_cast<u64>(result));
+    return -EAGAIN;
+  }
   if (!is_error(result) && (flags & SHM_EXEC)) note_executable(static_cast<u64>(result), static_cast<u64>(result) + bytes);
   return result;
 }

@@ -153,6 +153,7 @@ i64 clone_copied_memory(Task& task, const CloneRequest& r) {
   forget_kept_tasks();
   if (r.flags & kCloneClearSighand) clear_handlers(task);
   run::after_fork(task.thread);
+  task.mm->lock_future = 0;  // locks are not inherited
   set_child_registers(task, r);
   unblock_signals(task);
   return 0;

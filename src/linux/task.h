@@ -26,6 +26,7 @@ struct Mm {  // CLONE_VM
   u64 arg_start, arg_end, env_start, env_end;    // guest's argv and environment strings
   u64 auxv_addr, auxv_size;                      // the guest's auxiliary vector
   u64 vdso;
+  u8 lock_future;  // of mlockall: MCL_FUTURE, perhaps with MCL_ONFAULT, or 0
   char exe_path[4096];  // what readlink("/proc/self/exe") says for the guest
 };
 

@@ -251,6 +251,10 @@ void drop_claims() {
   for (u32 k = 0; k < g_by_host_count; k++) cache::drop_claims(*g_by_host[k]);
 }
 
+void detach_windows() {
+  for (u32 k = 0; k < g_by_host_count; k++) CHECK(cache::detach(*g_by_host[k]));
+}
+
 u64 sum_over_windows(u64 Window::*field) {
   u64 sum = 0;
   for (u32 k = 0; k < g_by_host_count; k++) sum += g_by_host[k]->*field;

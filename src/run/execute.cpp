@@ -143,6 +143,7 @@ u64 entry_for(ThreadState& t) {
   if (!check_fetch(cpu)) return 0;
   cache::Window* w = window_for(cpu.pc, cpu.fp_context);
   CHECK(w != nullptr);
+  if (cache::take_lost_pages()) detach_windows();
   if (u64 host = w->find(cpu.pc)) return host;
   const ExecutableRange* range = executable_range(cpu.pc);
   u64 start = g_timed ? thread_cpu_ns() : 0;

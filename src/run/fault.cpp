@@ -8,7 +8,7 @@
 #include "base/guest_memory.h"
 #include "base/host_syscall.h"
 #include "base/lock.h"
-#include "cache/window.h"
+#include "cache/file.h"
 #include "run/code_map.h"
 #include "run/execute.h"
 #include "translate/a64_to_x64/homes.h"
@@ -17,7 +17,7 @@ namespace grus::run {
 namespace {
 
 constexpr int kSigTrap = 5, kSigBus = 7, kSigSegv = 11;
-constexpr int kTrapTrace = 2, kSiKernel = 0x80;
+constexpr int kBusAddressError = 2, kTrapTrace = 2, kSiKernel = 0x80;
 constexpr u64 kTrapFlag = 1 << 8;
 
 // The kernel's ucontext (arch/x86/include/uapi/asm/{ucontext,sigcontext}.h), as far as it is needed.
@@ -138,6 +138,8 @@ bool handle_host_fault(ThreadState& t, int sig, const void* siginfo, void* host_
     interrupt(t, host_context);
     return true;
   }
+  // The arena is backed by memory, but for the cache's files.
+  if (sig == kSigBus && info.code == kBusAddressError && in_engine(c.ip) && cache::replace_lost_page(info.addr)) return true;
   if (in_engine(c.ip)) return false;
   // The prediction stack ran over: it starts anew, older predictions miss and find their way by lookup.
   if (sig == kSigSegv && info.addr < t.return_limit && info.addr >= t.return_limit - kGuestPageSize) {

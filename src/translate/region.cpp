@@ -112,11 +112,14 @@ void RegionBuilder::decode_run(u32 g) {
 
 // A word of guest code, read a line of 256 bytes at a time.
 bool RegionBuilder::fetch(u64 pc, u32* word) {
+  static_assert(sizeof line_words_ == cache::kPiece);
   u64 line = pc & ~u64{sizeof line_words_ - 1};
   if (line != line_) {
     line_ = ~u64{0};
     if (copy_from_guest(line_words_, GuestAddr(line), sizeof line_words_)) return false;
     line_ = line;
+    // The file of a running program was overwritten: its translations are nobody else's.
+    if (window_->shared && !window_->proves(line, line_words_)) changed_ = true;
   }
   *word = line_words_[(pc - line) / 4];
   return true;
@@ -126,6 +129,7 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
   entry_word_ = static_cast<u32>((pc - window_->guest_begin) / 4);
   map_base_ = entry_word_ > kRegionSpan / 2 ? entry_word_ - kRegionSpan / 2 : 0;
   count_ = fixups_ = colds_ = runs_ = queued_ = 0;
+  changed_ = false;
   line_ = ~u64{0};  // what was read for the last region may have changed
   u32 probe;
   if (MemoryFault f = load_guest(GuestAddr(pc), &probe)) {
@@ -447,7 +451,7 @@ BuildResult RegionBuilder::place(u64* host) {
   }
   low_ = insns_[run_[0].first].guest_word;
   const Run& last = run_[runs_ - 1];
-  bool shareable = true;
+  bool shareable = !changed_;
   for (;;) {
     if (!cache::find_room(w, shareable, &room_)) return BuildResult::Full;
     emit(e);

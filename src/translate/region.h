@@ -104,6 +104,7 @@ class RegionBuilder {
   cache::Room room_;  // where the region is about to go
   u64 line_;  // whose words line_words_ holds
   u32 line_words_[64];
+  bool changed_;  // a piece of code was read that is not what the cache's file is named by
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
   bool loops_;  // liveness met a branch backwards
