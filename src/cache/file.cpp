@@ -49,13 +49,15 @@ struct IndexEntry {
 };
 static_assert(sizeof(IndexEntry) == 96);
 constexpr u32 kWays = 4, kSets = 2048;
+constexpr u64 kIndexVersion = 1;
 constexpr u64 kIndexBytes = u64{kSets} * kWays * sizeof(IndexEntry);
 constexpr u64 kSeen = ~u64{0};  // as a device: a content (inode, size) that was seen once, in a brand-new file
 u8* g_index;
 volatile bool g_lost_pages;
 bool g_index_tried;
 
-u64 check_of(const IndexEntry& e) { return hash64(&e, offsetof(IndexEntry, check), g_translator.fingerprint); }
+// No translator's name is in it: what a file holds is the same for all of them.
+u64 check_of(const IndexEntry& e) { return hash64(&e, offsetof(IndexEntry, check), kIndexVersion); }
 
 bool is_private_file(const struct stat& st, u64 size) {
   u64 euid = static_cast<u64>(host_syscall(__NR_geteuid));
@@ -147,6 +149,11 @@ bool prove_memory(u64 begin, u64 end, u64* proofs) {
     u64 size = end - at < kBuffer ? end - at : kBuffer;
     ok = !copy_from_guest(buffer, GuestAddr(at), size);
     for (u64 i = 0; i < size && ok; i += kPiece) proofs[(at - begin + i) / kPiece] = hash64(buffer + i, kPiece);
+    // Most of a large library is never executed: its pages do not stay this process's. They are the file's - the mapping was never
+    // writable - and come back by themselves.
+    constexpr u64 kAtOnce = 4 << 20;
+    if ((at - begin + kBuffer) % kAtOnce == 0)
+      host_syscall(__NR_madvise, at + kBuffer - kAtOnce, kAtOnce, MADV_DONTNEED);
   }
   if (buffer) unmap_engine_pages(buffer, kBuffer);
   return ok;
