@@ -22,7 +22,7 @@ constexpr u64 kAlign = 64 * 1024;
 constexpr int kErrorExists = -17;
 
 Lock g_pages_lock;  // arena address and range table
-u64 g_next = address_map::kEngineArena;
+u64 g_next;
 
 struct Range {
   u64 begin, end;
@@ -92,8 +92,10 @@ void claim_locked(u64 a, u64 n) {
 
 void know_fixed_ranges() {
   if (g_range_count) return;
-  u64 image = page_down(ptr(__ehdr_start));
-  claim_locked(image, page_up(ptr(_end)) - image);
+  u64 image = page_down(ptr(__ehdr_start)), end = page_up(ptr(_end));
+  claim_locked(image, end - image);
+  // The image lies first in the arena, and what a short program needs in the same 2 MiB: one table of pages.
+  g_next = end;
   claim_locked(address_map::kEngineArena, address_map::kEngineArenaSize);
 }
 
@@ -108,8 +110,8 @@ void* map_engine_pages(size_t bytes, PageUse use) {
   know_fixed_ranges();
   for (int attempts = 0; attempts < 4096; attempts++) {
     if (g_next + step > kArenaEnd) g_next = address_map::kEngineArena;
-    u64 at = g_next + kAlign;
-    g_next += step;
+    u64 at = (g_next + 2 * kAlign - 1) & ~(kAlign - 1);
+    g_next = at - kAlign + step;
     i64 p = map(at, bytes, prot, MAP_FIXED_NOREPLACE);
     if (static_cast<u64>(p) == at) return reinterpret_cast<void*>(p);
     if (!is_error(p)) {  // kernels before 4.17 take the flag for a hint

@@ -9,7 +9,7 @@
 //                  the hand-over (linux/exec.h)
 // The host's initial stack becomes the guest's: the strings of argv and the environment stay where they are,
 // so that the kernel's own /proc/PID/cmdline and environ are right, and only the arrays below them are
-// rebuilt for arm64. Nothing here may use memory that needs relocation before grus_relocate has run.
+// rebuilt for arm64.
 #include <asm/stat.h>
 #include <elf.h>
 #include <linux/errno.h>
@@ -40,21 +40,6 @@ extern "C" [[gnu::visibility("hidden")]] char __ehdr_start[];
 
 extern "C" {
 [[noreturn]] void grus_call_on_stack(void* top, void (*f)(void*), void* argument);
-
-// R_X86_64_RELATIVE is all that a static-pie has; position-independent code needs none of it to get here.
-void grus_relocate(grus::u64 base, const Elf64_Dyn* dynamic) {
-  using grus::u64;
-  u64 table = 0, size = 0;
-  for (; dynamic->d_tag != DT_NULL; dynamic++) {
-    if (dynamic->d_tag == DT_RELA) table = base + dynamic->d_un.d_ptr;
-    if (dynamic->d_tag == DT_RELASZ) size = dynamic->d_un.d_val;
-  }
-  for (u64 at = table; at < table + size; at += sizeof(Elf64_Rela)) {
-    auto* r = reinterpret_cast<const Elf64_Rela*>(at);
-    if (ELF64_R_TYPE(r->r_info) == R_X86_64_RELATIVE)
-      *reinterpret_cast<u64*>(base + r->r_offset) = base + static_cast<u64>(r->r_addend);
-  }
-}
 }
 
 namespace grus {
@@ -319,8 +304,7 @@ int open_program(const HostStart& host, const char* path) {
 }
 
 // Started by binfmt_misc in a place without /proc, the engine has no name: its image is written to a memfd
-// while it is still as the file has it (relocations are applied anew at each start). -1 when that fails: then
-// only the kernel can start guest programs.
+// while it is still as the file has it. -1 when that fails: then only the kernel can start guest programs.
 int copy_image() {
   constexpr u64 kExecutable = 0x10;  // MFD_EXEC: since 6.3
   i64 fd =
@@ -335,7 +319,7 @@ int copy_image() {
   bool ok = true;
   for (unsigned i = 0; i < header.e_phnum; i++)
     if (p[i].p_type == PT_LOAD && p[i].p_filesz)
-      ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), base + p[i].p_vaddr, p[i].p_filesz,
+      ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), p[i].p_vaddr, p[i].p_filesz,
                          p[i].p_offset) == static_cast<i64>(p[i].p_filesz);
   ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), ptr(&header), sizeof header, 0) == sizeof header;
   if (ok) {
