@@ -96,7 +96,7 @@ struct Program {
 
 // An array of pointers for the time of the start.
 struct Scratch {
-  u64 few[512];
+  u64 few[256];
   u64* data = few;
   size_t mapped = 0;
   explicit Scratch(u64 count) {
@@ -349,13 +349,14 @@ size_t path_of_fd(int fd, char* out, size_t size) {
   return static_cast<size_t>(n);
 }
 
-void set_comm(const char* execfn, const char* exe_path) {
+[[gnu::noinline]] void set_comm(const char* execfn, int fd) {
   // An exec by descriptor takes the name of the file (begin_new_exec, comm_from_dentry).
   const char* rest;
-  if (begins(execfn, "/dev/fd/", &rest) && *exe_path) {
+  char exe_path[4096];
+  if (begins(execfn, "/dev/fd/", &rest)) {
     bool number = true;
     for (const char* s = rest; *s; s++) number &= *s >= '0' && *s <= '9';
-    if (number) execfn = exe_path;
+    if (number && path_of_fd(fd, exe_path, sizeof exe_path)) execfn = exe_path;
   }
   const char* base = execfn;
   for (const char* s = execfn; *s; s++)
@@ -448,8 +449,7 @@ void load(HostStart& host, Program& p, Task& task) {
   u64 sp = build_initial_stack(s, &mm.auxv_addr, &mm.auxv_size);
   mm.stack_top = sp;
   mm.vdso = s.vdso;
-  path_of_fd(p.fd, mm.exe_path, sizeof mm.exe_path);
-  set_comm(p.execfn, mm.exe_path);
+  set_comm(p.execfn, p.fd);
   linux::kernel_knows_layout = tell_kernel(mm, program.plan, mapped.bias, sp);
   brk_init(mm, linux::kernel_knows_layout);
   if (program.plan.executable_stack) {
@@ -546,7 +546,7 @@ void start_main(void* argument) {
   __builtin_memcpy(p.envp, host.envp, host.envc * 8);
   p.envc = host.envc;
 
-  Handover handover{-1, -1, -1, -1, -1, 0, nullptr, 0, nullptr};
+  Handover handover{-1, -1, -1, -1, -1, 0, 0, nullptr, 0, nullptr};
   constexpr u64 kPreserveArgv0 = 1;
   const char* rest = nullptr;
   const char* host_execfn = host.aux[AT_EXECFN] ? text(host.aux[AT_EXECFN]) : "";
@@ -617,8 +617,10 @@ void start_main(void* argument) {
     fatal(1, "%s is nothing to dump: decode,host[:BEGIN-END] is", g_options.dump);
   if (g_options.perf_map) run::set_perf_map();
   if (g_options.stats) run::time_translation();
-  if (!x64::detect_features(&x64::g_features))
-    fatal(1, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B, LAHF): nothing can run here");
+  if (handover.features)
+    x64::g_features = x64::unpack_features(handover.features);
+  else if (!x64::detect_features(&x64::g_features))
+    fatal(1, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B): nothing can run here");
   if (!g_options.secure) {
     const char* flavour = environment(host, "GRUS_HOST");
     if (flavour && equal(flavour, "sse42")) x64::restrict_features(&x64::g_features, x64::Flavour::Sse42);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/options.h"
+#include "host/x86_64/features.h"
 #include "linux/handlers.h"
 #include "linux/identity.h"
 #include "linux/loader/load.h"
@@ -248,19 +249,20 @@ bool take_number(const char*& s, i64* n) {
 
 }  // namespace
 
-// GRUS_HANDOVER=version;exe;engine;log;seccomp;cache;flags;prefix length;PREFIXEXECFN - descriptors plus one, 0 for
-// none.
-constexpr u64 kHandoverVersion = 2;
+// GRUS_HANDOVER=version;exe;engine;log;seccomp;cache;flags;features;prefix length;PREFIXEXECFN - descriptors plus
+// one, 0 for none.
+constexpr u64 kHandoverVersion = 3;
 
 size_t format_handover(char* out, size_t size, const Handover& h) {
   size_t name = sizeof kHandoverName - 1, execfn = __builtin_strlen(h.execfn);
-  if (name + 8 * 21 + h.prefix_length + execfn + 1 > size) return 0;
+  if (name + 9 * 21 + h.prefix_length + execfn + 1 > size) return 0;
   __builtin_memcpy(out, kHandoverName, name);
   char* at = out + name;
   at = put_number(at, kHandoverVersion);
   for (int fd : {h.exe_fd, h.engine_fd, h.log_fd, h.seccomp_fd, h.cache_fd})
     at = put_number(at, static_cast<u64>(fd + 1));
   at = put_number(at, h.flags);
+  at = put_number(at, h.features);
   at = put_number(at, h.prefix_length);
   if (h.prefix_length) __builtin_memcpy(at, h.prefix, h.prefix_length);
   at += h.prefix_length;
@@ -269,19 +271,20 @@ size_t format_handover(char* out, size_t size, const Handover& h) {
 }
 
 bool parse_handover(const char* s, Handover* h) {
-  i64 n[8];
+  i64 n[9];
   for (i64& v : n)
     if (!take_number(s, &v)) return false;
-  if (n[0] != kHandoverVersion || __builtin_strlen(s) < static_cast<size_t>(n[7]) || !n[1]) return false;
+  if (n[0] != kHandoverVersion || __builtin_strlen(s) < static_cast<size_t>(n[8]) || !n[1]) return false;
   h->exe_fd = static_cast<int>(n[1] - 1);
   h->engine_fd = static_cast<int>(n[2] - 1);
   h->log_fd = static_cast<int>(n[3] - 1);
   h->seccomp_fd = static_cast<int>(n[4] - 1);
   h->cache_fd = static_cast<int>(n[5] - 1);
   h->flags = static_cast<u32>(n[6]);
+  h->features = static_cast<u32>(n[7]);
   h->prefix = s;
-  h->prefix_length = static_cast<size_t>(n[7]);
-  h->execfn = s + n[7];
+  h->prefix_length = static_cast<size_t>(n[8]);
+  h->execfn = s + n[8];
   return true;
 }
 
@@ -380,6 +383,7 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   handover.flags = (options.strace ? kHandoverStrace : 0) | (options.stats ? kHandoverStats : 0) |
                    (options.interpret ? kHandoverInterpret : 0) |
                    (options.cache_read_only ? kHandoverCacheReadOnly : 0) | options.lockstep << kHandoverLockstepShift;
+  handover.features = x64::pack_features(x64::g_features);
   handover.prefix = options.prefix;
   handover.prefix_length = options.prefix ? __builtin_strlen(options.prefix) : 0;
   handover.execfn = name;
