@@ -27,13 +27,13 @@ u64 g_next;
 // Most data comes out of mappings of this size: a mapping costs 2 us at its end and at each fork, a page that nobody
 // touches nothing. The first is part of the image.
 constexpr u64 kRoom = 1 << 20, kMostInRoom = kRoom / 4;
-alignas(kAlign) u8 g_first_room[kRoom];
+alignas(kAlign) [[gnu::section(".bss.room")]] u8 g_first_room[kRoom];
 u8 *g_room = g_first_room, *g_room_end = g_first_room + kRoom;
 
 struct Range {
   u64 begin, end;
 };
-Range g_first_ranges[128];
+[[gnu::section(".bss.tables")]] Range g_first_ranges[128];
 Range* g_ranges = g_first_ranges;  // sorted, disjoint
 size_t g_range_count, g_range_capacity = 128;
 
@@ -214,7 +214,7 @@ struct Free {
 };
 Free* g_free[kClasses];
 // The first chunk is part of the image: a short program never maps another.
-alignas(64) u8 g_first_chunk[48 * 1024];
+alignas(64) [[gnu::section(".bss.first")]] u8 g_first_chunk[48 * 1024];
 u8* g_chunk = g_first_chunk;
 u8* g_chunk_end = g_first_chunk + sizeof g_first_chunk;
 

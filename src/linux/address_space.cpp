@@ -21,7 +21,7 @@ struct Range {
 };
 
 // Sorted, disjoint, not adjacent.
-Range g_first[256];
+[[gnu::section(".bss.tables")]] Range g_first[256];
 Range* g_ranges = g_first;
 size_t g_count, g_capacity = 256;
 

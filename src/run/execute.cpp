@@ -52,7 +52,7 @@ namespace {
 
 Statistics g_statistics;
 bool g_interpret, g_timed;
-a64_to_x64::RegionBuilder g_builder;
+[[gnu::section(".bss.tables")]] a64_to_x64::RegionBuilder g_builder;
 
 constexpr u64 kReturnBottom = 128, kNoPrediction = ~u64{0};
 
