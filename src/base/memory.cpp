@@ -33,9 +33,9 @@ u8 *g_room = g_first_room, *g_room_end = g_first_room + kRoom;
 struct Range {
   u64 begin, end;
 };
-[[gnu::section(".bss.tables")]] Range g_first_ranges[128];
+Range g_first_ranges[48];
 Range* g_ranges = g_first_ranges;  // sorted, disjoint
-size_t g_range_count, g_range_capacity = 128;
+size_t g_range_count, g_range_capacity = 48;
 
 i64 map(u64 at, u64 bytes, u64 prot, u64 flags) {
   return host_syscall(__NR_mmap, at, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags,

@@ -349,15 +349,7 @@ size_t path_of_fd(int fd, char* out, size_t size) {
   return static_cast<size_t>(n);
 }
 
-[[gnu::noinline]] void set_comm(const char* execfn, int fd) {
-  // An exec by descriptor takes the name of the file (begin_new_exec, comm_from_dentry).
-  const char* rest;
-  char exe_path[4096];
-  if (begins(execfn, "/dev/fd/", &rest)) {
-    bool number = true;
-    for (const char* s = rest; *s; s++) number &= *s >= '0' && *s <= '9';
-    if (number && path_of_fd(fd, exe_path, sizeof exe_path)) execfn = exe_path;
-  }
+void set_comm(const char* execfn) {
   const char* base = execfn;
   for (const char* s = execfn; *s; s++)
     if (*s == '/') base = s + 1;
@@ -366,6 +358,19 @@ size_t path_of_fd(int fd, char* out, size_t size) {
   for (unsigned i = 0; i < 16; i++)  // memfd and deleted files: the entry's own name
     if (begins(name + i, " (deleted)")) name[i] = 0;
   host_syscall(__NR_prctl, PR_SET_NAME, ptr(name));
+}
+
+// An exec by descriptor takes the name of the file (begin_new_exec, comm_from_dentry).
+[[gnu::noinline]] void set_comm_of_fd(int fd, const char* execfn) {
+  char exe_path[4096];
+  set_comm(path_of_fd(fd, exe_path, sizeof exe_path) ? exe_path : execfn);
+}
+
+bool is_dev_fd(const char* execfn) {
+  const char* rest;
+  if (!begins(execfn, "/dev/fd/", &rest)) return false;
+  while (*rest >= '0' && *rest <= '9') rest++;
+  return !*rest;
 }
 
 // Gives the kernel the guest's view for /proc/PID/{cmdline,environ,auxv,stat,maps}; true when its break moved
@@ -449,7 +454,10 @@ void load(HostStart& host, Program& p, Task& task) {
   u64 sp = build_initial_stack(s, &mm.auxv_addr, &mm.auxv_size);
   mm.stack_top = sp;
   mm.vdso = s.vdso;
-  set_comm(p.execfn, p.fd);
+  if (is_dev_fd(p.execfn))
+    set_comm_of_fd(p.fd, p.execfn);
+  else
+    set_comm(p.execfn);
   linux::kernel_knows_layout = tell_kernel(mm, program.plan, mapped.bias, sp);
   brk_init(mm, linux::kernel_knows_layout);
   if (program.plan.executable_stack) {

@@ -24,6 +24,7 @@
 #include "linux/loader/load.h"
 #include "linux/seccomp_filter.h"
 #include "linux/signal.h"
+#include "linux/vdso/vdso.h"
 
 namespace grus::linux {
 namespace {
@@ -52,12 +53,27 @@ struct Descriptor {
 
 i64 file_status(int fd, struct stat* st) { return host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(st)); }
 
+bool changed_lately(const struct stat& st) {
+  constexpr u64 kLately = 60;
+  struct {
+    i64 seconds, nanoseconds;
+  } now{};
+  if (host_clock_gettime(0 /* CLOCK_REALTIME */, &now)) return true;
+  // In the future, too: the clock of a file server.
+  return static_cast<u64>(st.st_mtime) + kLately > static_cast<u64>(now.seconds) ||
+         static_cast<u64>(st.st_ctime) + kLately > static_cast<u64>(now.seconds);
+}
+
 // do_open_execat() without its last step: what it refuses is refused with the same errno.
 i64 check_executable(int fd, const struct stat& st) {
   if ((st.st_mode & 0170000) != 0100000) return -EACCES;
-  const char* const argv[] = {"", nullptr};
-  i64 r = host_syscall(__NR_execveat, static_cast<u64>(fd), ptr(""), ptr(argv), 0, kEmptyPath | kExecCheck);
-  // Older kernels do not know AT_EXECVE_CHECK; they still tell the permission, not ETXTBSY.
+  i64 r = -EINVAL;
+  // AT_EXECVE_CHECK builds and drops an address space, 15 us: only for a file that somebody may still be writing.
+  if (changed_lately(st)) {
+    const char* const argv[] = {"", nullptr};
+    r = host_syscall(__NR_execveat, static_cast<u64>(fd), ptr(""), ptr(argv), 0, kEmptyPath | kExecCheck);
+  }
+  // It tells the permission, not ETXTBSY; older kernels know no more.
   if (r == -EINVAL || r == -ENOSYS)
     r = host_syscall(439 /* faccessat2 */, static_cast<u64>(fd), ptr(""), 1, kEffectiveAccess | kEmptyPath);
   return r == -EACCES || r == -ETXTBSY || r == -EPERM ? r : 0;

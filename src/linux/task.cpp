@@ -192,9 +192,10 @@ void exit_task(Task& task, int status, bool group) {
 }
 
 void forget_kept_tasks() {
-  g_kept_lock.reset();
-  // Their threads stayed in the parent.
-  for (Kept& k : g_kept) k.tid = 0;
+  if (g_kept_lock.owner()) g_kept_lock.reset();
+  // Their threads stayed in the parent. Mostly there are none: then nothing is written, and no page copied.
+  for (Kept& k : g_kept)
+    if (k.tid) k.tid = 0;
 }
 
 void* stack_top(Task& task) { return static_cast<u8*>(task.engine_stack) + task.engine_stack_size; }
@@ -203,10 +204,10 @@ Task* new_initial_task() {
   Task* task = new_task();
   if (!task) fatal(1, "out of memory");
   task->mm = fresh<Mm>();
-  task->sighand = fresh<Sighand>();
   task->files = fresh<Files>();
   task->fs = fresh<Fs>();
   task->process = fresh<Process>();
+  task->sighand = fresh<Sighand>();  // large: the locks and counts of all of them lie in one page
   task->process->live_threads = 1;
   // getpid() == gettid() in every program that was just exec'ed.
   task->pid = task->tid = static_cast<i32>(host_syscall(__NR_getpid));
