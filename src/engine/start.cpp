@@ -629,6 +629,7 @@ void start_main(void* argument) {
     x64::g_features = x64::unpack_features(handover.features);
   else if (!x64::detect_features(&x64::g_features))
     fatal(1, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B): nothing can run here");
+  g_options.features = x64::pack_features(x64::g_features);
   if (!g_options.secure) {
     const char* flavour = environment(host, "GRUS_HOST");
     if (flavour && equal(flavour, "sse42")) x64::restrict_features(&x64::g_features, x64::Flavour::Sse42);

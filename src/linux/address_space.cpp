@@ -21,9 +21,9 @@ struct Range {
 };
 
 // Sorted, disjoint, not adjacent.
-[[gnu::section(".bss.tables")]] Range g_first[256];
+Range g_first[48];
 Range* g_ranges = g_first;
-size_t g_count, g_capacity = 256;
+size_t g_count, g_capacity = 48;
 
 size_t first_ending_after(u64 a) {
   size_t low = 0, high = g_count;

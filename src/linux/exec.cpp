@@ -18,7 +18,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/options.h"
-#include "host/x86_64/features.h"
 #include "linux/handlers.h"
 #include "linux/identity.h"
 #include "linux/loader/load.h"
@@ -399,7 +398,7 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   handover.flags = (options.strace ? kHandoverStrace : 0) | (options.stats ? kHandoverStats : 0) |
                    (options.interpret ? kHandoverInterpret : 0) |
                    (options.cache_read_only ? kHandoverCacheReadOnly : 0) | options.lockstep << kHandoverLockstepShift;
-  handover.features = x64::pack_features(x64::g_features);
+  handover.features = options.features;
   handover.prefix = options.prefix;
   handover.prefix_length = options.prefix ? __builtin_strlen(options.prefix) : 0;
   handover.execfn = name;
