@@ -382,7 +382,7 @@ bool tell_kernel(const Mm& mm, const linux::ElfPlan& plan, u64 bias, u64 sp) {
   m.end_code = plan.end_code > plan.start_code ? plan.end_code + bias : m.start_code + 1;
   m.start_data = plan.start_data ? plan.start_data + bias : any;
   m.end_data = plan.end_data >= plan.start_data && plan.end_data ? plan.end_data + bias : m.start_data;
-  m.start_brk = m.brk = address_map::kBrkZone;
+  m.start_brk = m.brk = address_map::kBrkStart;
   m.start_stack = sp;
   m.arg_start = mm.arg_start;
   m.arg_end = mm.arg_end;

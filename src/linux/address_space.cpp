@@ -170,7 +170,7 @@ i64 map_in_module_zone(u64 size, u64 reserve, u64 alignment, u64 prot, u64 flags
 
 void brk_init(Mm& mm, bool kernel_break) {
   g_kernel_break = kernel_break;
-  mm.brk_start = mm.brk = mm.brk_end_mapped = address_map::kBrkZone;
+  mm.brk_start = mm.brk = mm.brk_end_mapped = address_map::kBrkStart;
 }
 
 // mm/mmap.c, sys_brk: failure is the old break.
