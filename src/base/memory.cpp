@@ -174,7 +174,11 @@ void unmap_engine_pages(void* p, size_t bytes) {
   bytes = page_up(bytes);
   u64 a = ptr(p);
   if (a - address_map::kEngineArena >= address_map::kEngineArenaSize) release_engine_range(a, bytes);
-  host_syscall(__NR_munmap, a, bytes);
+  // A room stays one mapping. Its addresses are not handed out again.
+  if (a - ptr(g_first_room) < kRoom)
+    host_syscall(__NR_madvise, a, bytes, MADV_DONTNEED);
+  else
+    host_syscall(__NR_munmap, a, bytes);
 }
 
 bool is_engine_memory(u64 a, u64 n) {
