@@ -288,16 +288,20 @@ void execute(ThreadState& t) {
       if (cpu.exception.kind != ExceptionKind::None) return;
       continue;
     }
-    // The way back from a system call is mostly known: no lock then.
+    // The way back from a system call is mostly known: no lock then. A page of the table that was not used yet is not read,
+    // or its first use would cost two page faults.
     u64 index = lookup_index(t, cpu.pc);
     LookupEntry& known = t.lookup[index];
-    u64 key = cpu.pc | cpu.fp_context, host = known.host;
-    if (known.key != key) {
+    u16 page = static_cast<u16>(1u << (index * sizeof(LookupEntry) / kGuestPageSize));
+    u64 key = cpu.pc | cpu.fp_context, host;
+    if ((t.lookup_used & page) && known.key == key) {
+      host = known.host;
+    } else {
       host = entry_for(t);
       if (!host) return;
       g_statistics.lookups++;
       known = LookupEntry{key, host};
-      t.lookup_used |= static_cast<u16>(1u << (index * sizeof(LookupEntry) / kGuestPageSize));
+      t.lookup_used |= page;
     }
     if (static_cast<ExitReason>(t.exit_reason) == ExitReason::Direct) link(t.exit_site, host);
     grus_enter(&t, host);
