@@ -400,7 +400,7 @@ void load(HostStart& host, Program& p, Task& task) {
   ElfFile program, interpreter;
   MappedElf mapped, mapped_interpreter{};
   if (i64 error = open_elf(p.fd, false, &program)) cannot_run(host, p.execfn, error);
-  char path[4097];
+  char* path = static_cast<char*>(__builtin_alloca(program.plan.interp_size + 1));
   i64 has_interpreter = read_interpreter_path(program, path);
   if (has_interpreter < 0) cannot_run(host, p.execfn, has_interpreter);
   int interpreter_fd = -1;

@@ -153,7 +153,7 @@ i64 check_guest_elf(int fd) {
   ElfFile program;
   if (i64 error = open_elf(fd, false, &program))
     return error == -EINVAL ? 0 : error;  // found later: SIGSEGV, as natively
-  char path[4097];
+  char* path = static_cast<char*>(__builtin_alloca(program.plan.interp_size + 1));
   i64 has = read_interpreter_path(program, path);
   release_elf(program);
   if (has <= 0) return has;
@@ -181,10 +181,14 @@ struct PointerArray {
   u64* data = inline_data;
   size_t size = 0, mapped = 0;
 
-  ~PointerArray() {
+  ~PointerArray() { release(); }
+  void release() {
     if (mapped) unmap_engine_pages(data, mapped);
+    mapped = 0;
+    data = inline_data;
   }
   i64 read(u64 array, size_t skip, size_t before, size_t behind) {
+    release();
     size_t count = 0;
     u64 value;
     if (array)
@@ -305,10 +309,11 @@ bool parse_handover(const char* s, Handover* h) {
 
 i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 guest_envp, u64 flags) {
   if (flags & ~(kEmptyPath | kNoFollow | kExecCheck)) return -EINVAL;
-  char path[kPathMax];
   size_t length;
   if (string_length_guest(GuestAddr(guest_path), kPathMax, &length)) return -EFAULT;
   if (length >= kPathMax) return -ENAMETOOLONG;
+  // Strings have the size they need, here and below: after a fork each further page of this stack is a copy.
+  char* path = static_cast<char*>(__builtin_alloca(length + 1));
   if (copy_from_guest(path, GuestAddr(guest_path), length)) return -EFAULT;
   path[length] = 0;
 
@@ -316,12 +321,13 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   if (i64 error = open_target(task, dirfd, path, flags, &target)) return error;
 
   // alloc_bprm(): what scripts see as their own name.
-  char name[kPathMax + 32];
+  const size_t name_size = length + 32;
+  char* name = static_cast<char*>(__builtin_alloca(name_size));
   bool inaccessible = false;
   if (path[0] == '/' || dirfd == AT_FDCWD) {
     __builtin_memcpy(name, path, length + 1);
   } else {
-    format_to(name, sizeof name, *path ? "/dev/fd/%d/%s" : "/dev/fd/%d%s", dirfd, path);
+    format_to(name, name_size, *path ? "/dev/fd/%d/%s" : "/dev/fd/%d%s", dirfd, path);
     inaccessible = host_syscall(__NR_fcntl, static_cast<u64>(dirfd), F_GETFD) & FD_CLOEXEC;
   }
 
@@ -381,14 +387,12 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   if (engine < 0) return exec_natively();  // started by binfmt_misc without /proc: there is a handler
 
   const EngineOptions& options = engine_options();
-  PointerArray arguments, environment;
-  if (i64 error = arguments.read(guest_argv, replaced ? 1 : 0, fronts, 0)) return error;
-  for (unsigned i = 0; i < fronts; i++) arguments.data[i] = ptr(front[i]);
-  if (i64 error = environment.read(guest_envp, 0, 0, 1)) return error;
+  if (i64 error = argv.read(guest_argv, replaced ? 1 : 0, fronts, 0)) return error;
+  for (unsigned i = 0; i < fronts; i++) argv.data[i] = ptr(front[i]);
+  if (i64 error = envp.read(guest_envp, 0, 0, 1)) return error;
   Descriptor seccomp(save_seccomp(task));
   if (seccomp.fd < -1) return seccomp.fd;
 
-  char variable[2 * kPathMax + 512];
   Handover handover{};
   handover.exe_fd = target.readable.fd;
   handover.engine_fd = engine;
@@ -402,14 +406,17 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   handover.prefix = options.prefix;
   handover.prefix_length = options.prefix ? __builtin_strlen(options.prefix) : 0;
   handover.execfn = name;
-  if (!format_handover(variable, sizeof variable, handover)) return -E2BIG;
-  environment.data[environment.size] = ptr(variable);
-  environment.data[environment.size + 1] = 0;
+  if (handover.prefix_length > kPathMax) return -E2BIG;
+  const size_t variable_size = handover.prefix_length + __builtin_strlen(name) + 256;
+  char* variable = static_cast<char*>(__builtin_alloca(variable_size));
+  if (!format_handover(variable, variable_size, handover)) return -E2BIG;
+  envp.data[envp.size] = ptr(variable);
+  envp.data[envp.size + 1] = 0;
 
   target.path_only.close();
   const int passed[] = {handover.exe_fd, engine, handover.log_fd, seccomp.fd, handover.cache_fd};
   for (int fd : passed) set_close_on_exec(fd, false);
-  i64 error = host_exec(task, engine, "", arguments.data, environment.data, kEmptyPath);
+  i64 error = host_exec(task, engine, "", argv.data, envp.data, kEmptyPath);
   for (int fd : passed) set_close_on_exec(fd, true);
   return error;
 }
