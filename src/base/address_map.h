@@ -6,6 +6,8 @@
 namespace grus::address_map {
 
 inline constexpr u64 kBrkZone = 0x5400'0000'0000;
+inline constexpr u64 kGuestVdso = kBrkZone;  // shares the heap's page tables
+inline constexpr u64 kBrkStart = kBrkZone + 64 * 1024;
 inline constexpr u64 kModuleZones = 0x5500'0000'0000;
 inline constexpr u64 kModuleZoneStride = u64{2} << 30;
 inline constexpr u64 kModuleZoneSize = u64{1} << 30;

@@ -21,15 +21,21 @@ namespace {
 constexpr u64 kAlign = 64 * 1024;
 constexpr int kErrorExists = -17;
 
-Lock g_pages_lock;  // arena address and range table
-u64 g_next = address_map::kEngineArena;
+Lock g_pages_lock;  // arena address, room for data and range table
+u64 g_next;
+
+// Most data comes out of mappings of this size: a mapping costs 2 us at its end and at each fork, a page that nobody
+// touches nothing. The first is part of the image.
+constexpr u64 kRoom = 1 << 20, kMostInRoom = kRoom / 4;
+alignas(kAlign) [[gnu::section(".bss.room")]] u8 g_first_room[kRoom];
+u8 *g_room = g_first_room, *g_room_end = g_first_room + kRoom;
 
 struct Range {
   u64 begin, end;
 };
-Range g_first_ranges[128];
+Range g_first_ranges[48];
 Range* g_ranges = g_first_ranges;  // sorted, disjoint
-size_t g_range_count, g_range_capacity = 128;
+size_t g_range_count, g_range_capacity = 48;
 
 i64 map(u64 at, u64 bytes, u64 prot, u64 flags) {
   return host_syscall(__NR_mmap, at, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags,
@@ -92,24 +98,22 @@ void claim_locked(u64 a, u64 n) {
 
 void know_fixed_ranges() {
   if (g_range_count) return;
-  u64 image = page_down(ptr(__ehdr_start));
-  claim_locked(image, page_up(ptr(_end)) - image);
+  u64 image = page_down(ptr(__ehdr_start)), end = page_up(ptr(_end));
+  claim_locked(image, end - image);
+  // The image lies first in the arena, and what a short program needs in the same 2 MiB: one table of pages.
+  g_next = end;
   claim_locked(address_map::kEngineArena, address_map::kEngineArenaSize);
 }
 
-}  // namespace
-
-void* map_engine_pages(size_t bytes, PageUse use) {
-  bytes = page_up(bytes);
+// With the gap below.
+void* map_apart_locked(size_t bytes, PageUse use) {
   u64 prot = PROT_READ | PROT_WRITE | (use == PageUse::Code ? PROT_EXEC : 0);
   u64 step = (bytes + kAlign - 1) / kAlign * kAlign + kAlign;  // with the gap
   constexpr u64 kArenaEnd = address_map::kEngineArena + address_map::kEngineArenaSize;
-  LockGuard guard(g_pages_lock);
-  know_fixed_ranges();
   for (int attempts = 0; attempts < 4096; attempts++) {
     if (g_next + step > kArenaEnd) g_next = address_map::kEngineArena;
-    u64 at = g_next + kAlign;
-    g_next += step;
+    u64 at = (g_next + 2 * kAlign - 1) & ~(kAlign - 1);
+    g_next = at - kAlign + step;
     i64 p = map(at, bytes, prot, MAP_FIXED_NOREPLACE);
     if (static_cast<u64>(p) == at) return reinterpret_cast<void*>(p);
     if (!is_error(p)) {  // kernels before 4.17 take the flag for a hint
@@ -132,14 +136,32 @@ void* map_engine_pages(size_t bytes, PageUse use) {
   return reinterpret_cast<void*>(at);
 }
 
+}  // namespace
+
+void* map_engine_pages(size_t bytes, PageUse use) {
+  bytes = page_up(bytes);
+  LockGuard guard(g_pages_lock);
+  know_fixed_ranges();
+  if (use != PageUse::Data || bytes > kMostInRoom) return map_apart_locked(bytes, use);
+  if (g_room + bytes > g_room_end) {
+    void* room = map_apart_locked(kRoom, use);
+    if (!room) return map_apart_locked(bytes, use);
+    g_room = static_cast<u8*>(room);
+    g_room_end = g_room + kRoom;
+  }
+  void* p = g_room;
+  g_room += (bytes + kAlign - 1) / kAlign * kAlign;
+  return p;
+}
+
 void* map_engine_file(size_t bytes, int fd, u64 prot, u64 flags) {
   u64 step = (page_up(bytes) + kAlign - 1) / kAlign * kAlign + kAlign;
   LockGuard guard(g_pages_lock);
   know_fixed_ranges();
   for (int attempts = 0; attempts < 64; attempts++) {
     if (g_next + step > address_map::kEngineArena + address_map::kEngineArenaSize) g_next = address_map::kEngineArena;
-    u64 at = g_next + kAlign;
-    g_next += step;
+    u64 at = (g_next + 2 * kAlign - 1) & ~(kAlign - 1);
+    g_next = at - kAlign + step;
     i64 p = host_syscall(__NR_mmap, at, bytes, prot, flags | MAP_FIXED_NOREPLACE, static_cast<u64>(fd), 0);
     if (static_cast<u64>(p) == at) return reinterpret_cast<void*>(p);
     if (!is_error(p)) host_syscall(__NR_munmap, static_cast<u64>(p), bytes);
@@ -152,7 +174,11 @@ void unmap_engine_pages(void* p, size_t bytes) {
   bytes = page_up(bytes);
   u64 a = ptr(p);
   if (a - address_map::kEngineArena >= address_map::kEngineArenaSize) release_engine_range(a, bytes);
-  host_syscall(__NR_munmap, a, bytes);
+  // A room stays one mapping. Its addresses are not handed out again.
+  if (a - ptr(g_first_room) < kRoom)
+    host_syscall(__NR_madvise, a, bytes, MADV_DONTNEED);
+  else
+    host_syscall(__NR_munmap, a, bytes);
 }
 
 bool is_engine_memory(u64 a, u64 n) {
@@ -192,7 +218,7 @@ struct Free {
 };
 Free* g_free[kClasses];
 // The first chunk is part of the image: a short program never maps another.
-alignas(64) u8 g_first_chunk[48 * 1024];
+alignas(64) [[gnu::section(".bss.first")]] u8 g_first_chunk[48 * 1024];
 u8* g_chunk = g_first_chunk;
 u8* g_chunk_end = g_first_chunk + sizeof g_first_chunk;
 

@@ -13,10 +13,13 @@
 
 namespace grus {
 
-enum class PageUse : u8 { Data, Code };  // Code is mapped read-write-execute
+enum class PageUse : u8 {
+  Data,   // beside other data
+  Stack,  // with an inaccessible gap of at least 64 KiB below
+  Code,   // read-write-execute
+};
 
-// nullptr when the host has no memory. Aligned to 64 KiB, with an unmapped gap of at least as much below (it
-// serves as the guard of a stack); other guard pages are the caller's business (host mprotect).
+// nullptr when the host has no memory. Aligned to 64 KiB.
 void* map_engine_pages(size_t bytes, PageUse use = PageUse::Data);
 void unmap_engine_pages(void* p, size_t bytes);
 // Maps the first `bytes` of a file inside the arena; nullptr on any failure. Returned with unmap_engine_pages.

@@ -14,6 +14,7 @@ struct EngineOptions {
   bool perf_map = false;         // --perf-map, GRUS_PERF_MAP
   bool interpret = false;  // --interpret, GRUS_INTERPRET: semantics only
   bool cache_read_only = false;  // GRUS_CACHE=ro
+  u32 features = 0;        // what the CPU offers, for the next engine (x64::pack_features)
   bool secure = false;     // AT_SECURE: all of the above were ignored
 };
 

@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The engine's first instructions. The kernel enters with rsp at argc; nothing is relocated yet.
+// The engine's first instructions. The kernel enters with rsp at argc.
     .text
     .globl _start
     .hidden _start
     .type _start, @function
 _start:
     xorl %ebp, %ebp
-    movq %rsp, %rbx
-    leaq __ehdr_start(%rip), %rdi
-    leaq _DYNAMIC(%rip), %rsi
+    movq %rsp, %rdi
     andq $-16, %rsp
-    call grus_relocate
-    movq %rbx, %rdi
     call grus_engine_start
     ud2
     .size _start, . - _start
-    .hidden __ehdr_start
-    .hidden _DYNAMIC
 
 // [[noreturn]] grus_call_on_stack(void* top, void (*f)(void*), void* argument)
     .globl grus_call_on_stack

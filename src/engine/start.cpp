@@ -9,7 +9,7 @@
 //                  the hand-over (linux/exec.h)
 // The host's initial stack becomes the guest's: the strings of argv and the environment stay where they are,
 // so that the kernel's own /proc/PID/cmdline and environ are right, and only the arrays below them are
-// rebuilt for arm64. Nothing here may use memory that needs relocation before grus_relocate has run.
+// rebuilt for arm64.
 #include <asm/stat.h>
 #include <elf.h>
 #include <linux/errno.h>
@@ -40,21 +40,6 @@ extern "C" [[gnu::visibility("hidden")]] char __ehdr_start[];
 
 extern "C" {
 [[noreturn]] void grus_call_on_stack(void* top, void (*f)(void*), void* argument);
-
-// R_X86_64_RELATIVE is all that a static-pie has; position-independent code needs none of it to get here.
-void grus_relocate(grus::u64 base, const Elf64_Dyn* dynamic) {
-  using grus::u64;
-  u64 table = 0, size = 0;
-  for (; dynamic->d_tag != DT_NULL; dynamic++) {
-    if (dynamic->d_tag == DT_RELA) table = base + dynamic->d_un.d_ptr;
-    if (dynamic->d_tag == DT_RELASZ) size = dynamic->d_un.d_val;
-  }
-  for (u64 at = table; at < table + size; at += sizeof(Elf64_Rela)) {
-    auto* r = reinterpret_cast<const Elf64_Rela*>(at);
-    if (ELF64_R_TYPE(r->r_info) == R_X86_64_RELATIVE)
-      *reinterpret_cast<u64*>(base + r->r_offset) = base + static_cast<u64>(r->r_addend);
-  }
-}
 }
 
 namespace grus {
@@ -111,7 +96,7 @@ struct Program {
 
 // An array of pointers for the time of the start.
 struct Scratch {
-  u64 few[512];
+  u64 few[256];
   u64* data = few;
   size_t mapped = 0;
   explicit Scratch(u64 count) {
@@ -319,8 +304,7 @@ int open_program(const HostStart& host, const char* path) {
 }
 
 // Started by binfmt_misc in a place without /proc, the engine has no name: its image is written to a memfd
-// while it is still as the file has it (relocations are applied anew at each start). -1 when that fails: then
-// only the kernel can start guest programs.
+// while it is still as the file has it. -1 when that fails: then only the kernel can start guest programs.
 int copy_image() {
   constexpr u64 kExecutable = 0x10;  // MFD_EXEC: since 6.3
   i64 fd =
@@ -335,7 +319,7 @@ int copy_image() {
   bool ok = true;
   for (unsigned i = 0; i < header.e_phnum; i++)
     if (p[i].p_type == PT_LOAD && p[i].p_filesz)
-      ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), base + p[i].p_vaddr, p[i].p_filesz,
+      ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), p[i].p_vaddr, p[i].p_filesz,
                          p[i].p_offset) == static_cast<i64>(p[i].p_filesz);
   ok &= host_syscall(__NR_pwrite64, static_cast<u64>(fd), ptr(&header), sizeof header, 0) == sizeof header;
   if (ok) {
@@ -365,14 +349,7 @@ size_t path_of_fd(int fd, char* out, size_t size) {
   return static_cast<size_t>(n);
 }
 
-void set_comm(const char* execfn, const char* exe_path) {
-  // An exec by descriptor takes the name of the file (begin_new_exec, comm_from_dentry).
-  const char* rest;
-  if (begins(execfn, "/dev/fd/", &rest) && *exe_path) {
-    bool number = true;
-    for (const char* s = rest; *s; s++) number &= *s >= '0' && *s <= '9';
-    if (number) execfn = exe_path;
-  }
+void set_comm(const char* execfn) {
   const char* base = execfn;
   for (const char* s = execfn; *s; s++)
     if (*s == '/') base = s + 1;
@@ -381,6 +358,19 @@ void set_comm(const char* execfn, const char* exe_path) {
   for (unsigned i = 0; i < 16; i++)  // memfd and deleted files: the entry's own name
     if (begins(name + i, " (deleted)")) name[i] = 0;
   host_syscall(__NR_prctl, PR_SET_NAME, ptr(name));
+}
+
+// An exec by descriptor takes the name of the file (begin_new_exec, comm_from_dentry).
+[[gnu::noinline]] void set_comm_of_fd(int fd, const char* execfn) {
+  char exe_path[4096];
+  set_comm(path_of_fd(fd, exe_path, sizeof exe_path) ? exe_path : execfn);
+}
+
+bool is_dev_fd(const char* execfn) {
+  const char* rest;
+  if (!begins(execfn, "/dev/fd/", &rest)) return false;
+  while (*rest >= '0' && *rest <= '9') rest++;
+  return !*rest;
 }
 
 // Gives the kernel the guest's view for /proc/PID/{cmdline,environ,auxv,stat,maps}; true when its break moved
@@ -392,7 +382,7 @@ bool tell_kernel(const Mm& mm, const linux::ElfPlan& plan, u64 bias, u64 sp) {
   m.end_code = plan.end_code > plan.start_code ? plan.end_code + bias : m.start_code + 1;
   m.start_data = plan.start_data ? plan.start_data + bias : any;
   m.end_data = plan.end_data >= plan.start_data && plan.end_data ? plan.end_data + bias : m.start_data;
-  m.start_brk = m.brk = address_map::kBrkZone;
+  m.start_brk = m.brk = address_map::kBrkStart;
   m.start_stack = sp;
   m.arg_start = mm.arg_start;
   m.arg_end = mm.arg_end;
@@ -410,7 +400,7 @@ void load(HostStart& host, Program& p, Task& task) {
   ElfFile program, interpreter;
   MappedElf mapped, mapped_interpreter{};
   if (i64 error = open_elf(p.fd, false, &program)) cannot_run(host, p.execfn, error);
-  char path[4097];
+  char* path = static_cast<char*>(__builtin_alloca(program.plan.interp_size + 1));
   i64 has_interpreter = read_interpreter_path(program, path);
   if (has_interpreter < 0) cannot_run(host, p.execfn, has_interpreter);
   int interpreter_fd = -1;
@@ -464,8 +454,10 @@ void load(HostStart& host, Program& p, Task& task) {
   u64 sp = build_initial_stack(s, &mm.auxv_addr, &mm.auxv_size);
   mm.stack_top = sp;
   mm.vdso = s.vdso;
-  path_of_fd(p.fd, mm.exe_path, sizeof mm.exe_path);
-  set_comm(p.execfn, mm.exe_path);
+  if (is_dev_fd(p.execfn))
+    set_comm_of_fd(p.fd, p.execfn);
+  else
+    set_comm(p.execfn);
   linux::kernel_knows_layout = tell_kernel(mm, program.plan, mapped.bias, sp);
   brk_init(mm, linux::kernel_knows_layout);
   if (program.plan.executable_stack) {
@@ -562,7 +554,7 @@ void start_main(void* argument) {
   __builtin_memcpy(p.envp, host.envp, host.envc * 8);
   p.envc = host.envc;
 
-  Handover handover{-1, -1, -1, -1, -1, 0, nullptr, 0, nullptr};
+  Handover handover{-1, -1, -1, -1, -1, 0, 0, nullptr, 0, nullptr};
   constexpr u64 kPreserveArgv0 = 1;
   const char* rest = nullptr;
   const char* host_execfn = host.aux[AT_EXECFN] ? text(host.aux[AT_EXECFN]) : "";
@@ -633,8 +625,11 @@ void start_main(void* argument) {
     fatal(1, "%s is nothing to dump: decode,host[:BEGIN-END] is", g_options.dump);
   if (g_options.perf_map) run::set_perf_map();
   if (g_options.stats) run::time_translation();
-  if (!x64::detect_features(&x64::g_features))
-    fatal(1, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B, LAHF): nothing can run here");
+  if (handover.features)
+    x64::g_features = x64::unpack_features(handover.features);
+  else if (!x64::detect_features(&x64::g_features))
+    fatal(1, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B): nothing can run here");
+  g_options.features = x64::pack_features(x64::g_features);
   if (!g_options.secure) {
     const char* flavour = environment(host, "GRUS_HOST");
     if (flavour && equal(flavour, "sse42")) x64::restrict_features(&x64::g_features, x64::Flavour::Sse42);

@@ -22,9 +22,9 @@ struct Range {
 };
 
 // Sorted, disjoint, not adjacent.
-Range g_first[256];
+Range g_first[48];
 Range* g_ranges = g_first;
-size_t g_count, g_capacity = 256;
+size_t g_count, g_capacity = 48;
 
 size_t first_ending_after(u64 a) {
   size_t low = 0, high = g_count;
@@ -171,7 +171,7 @@ i64 map_in_module_zone(u64 size, u64 reserve, u64 alignment, u64 prot, u64 flags
 
 void brk_init(Mm& mm, bool kernel_break) {
   g_kernel_break = kernel_break;
-  mm.brk_start = mm.brk = mm.brk_end_mapped = address_map::kBrkZone;
+  mm.brk_start = mm.brk = mm.brk_end_mapped = address_map::kBrkStart;
 }
 
 // mm/mmap.c, sys_brk: failure is the old break.

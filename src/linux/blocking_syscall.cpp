@@ -79,6 +79,10 @@ static u64 temporary_mask_address(i64 n, const u64 (&args)[6]) {
 
 i64 blocking_syscall(Task& task, i64 n, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
   const u64 args[6] = {a, b, c, d, e, f};
+  return blocking_syscall(task, n, args);
+}
+
+i64 blocking_syscall(Task& task, i64 n, const u64 (&args)[6]) {
   i64 result = grus_windowed_syscall(&task.thread.interrupt, n, args);
   if (__builtin_expect(result == -EINTR, 0) && task.signal_taken) {
     // The signal came under the call's own mask: its handler runs with that mask (and its own), and the frame

@@ -15,6 +15,9 @@ namespace grus::linux {
 // kRestartSyscall.
 extern "C" i64 grus_windowed_syscall(const volatile u32* flag, i64 n, const u64* args);
 
+// blocking_syscall (task.h) with all six arguments.
+i64 blocking_syscall(Task& task, i64 n, const u64 (&args)[6]);
+
 // For the host's handler: true when it was in the window; then *rip was moved.
 bool leave_syscall_window(u64* rip);
 

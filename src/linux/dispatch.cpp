@@ -9,6 +9,7 @@
 
 #include "base/host_syscall.h"
 #include "linux/abi/host_numbers.h"
+#include "linux/blocking_syscall.h"
 #include "linux/handlers.h"
 #include "linux/identity.h"
 #include "linux/seccomp_filter.h"
@@ -101,9 +102,9 @@ void remove_tags(u64 (&a)[6], unsigned mask) {
   }
 }
 
-i64 call_host(Task& task, const Row& row, const u64 (&a)[6]) {
+[[gnu::always_inline]] inline i64 call_host(Task& task, const Row& row, const u64 (&a)[6]) {
   if (row.action == Action::Pass) return host_syscall(row.host, a[0], a[1], a[2], a[3], a[4], a[5]);
-  return blocking_syscall(task, row.host, a[0], a[1], a[2], a[3], a[4], a[5]);
+  return blocking_syscall(task, row.host, a);
 }
 
 // Out of line: nothing of this is on the stack of the common case.
@@ -123,7 +124,7 @@ i64 call_host(Task& task, const Row& row, const u64 (&a)[6]) {
   return call_host(task, row, a);
 }
 
-i64 invoke(Task& task, const Row& row, u64 (&a)[6]) {
+[[gnu::always_inline]] inline i64 invoke(Task& task, const Row& row, u64 (&a)[6]) {
   if (row.descriptors && names_hidden_fd(task, row, a)) return -EBADF;
   if (row.addresses) remove_tags(a, row.addresses);
   if (task.tagged_addresses) [[unlikely]]

@@ -23,6 +23,7 @@
 #include "linux/loader/load.h"
 #include "linux/seccomp_filter.h"
 #include "linux/signal.h"
+#include "linux/vdso/vdso.h"
 
 namespace grus::linux {
 namespace {
@@ -51,12 +52,27 @@ struct Descriptor {
 
 i64 file_status(int fd, struct stat* st) { return host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(st)); }
 
+bool changed_lately(const struct stat& st) {
+  constexpr u64 kLately = 60;
+  struct {
+    i64 seconds, nanoseconds;
+  } now{};
+  if (host_clock_gettime(0 /* CLOCK_REALTIME */, &now)) return true;
+  // In the future, too: the clock of a file server.
+  return static_cast<u64>(st.st_mtime) + kLately > static_cast<u64>(now.seconds) ||
+         static_cast<u64>(st.st_ctime) + kLately > static_cast<u64>(now.seconds);
+}
+
 // do_open_execat() without its last step: what it refuses is refused with the same errno.
 i64 check_executable(int fd, const struct stat& st) {
   if ((st.st_mode & 0170000) != 0100000) return -EACCES;
-  const char* const argv[] = {"", nullptr};
-  i64 r = host_syscall(__NR_execveat, static_cast<u64>(fd), ptr(""), ptr(argv), 0, kEmptyPath | kExecCheck);
-  // Older kernels do not know AT_EXECVE_CHECK; they still tell the permission, not ETXTBSY.
+  i64 r = -EINVAL;
+  // AT_EXECVE_CHECK builds and drops an address space, 15 us: only for a file that somebody may still be writing.
+  if (changed_lately(st)) {
+    const char* const argv[] = {"", nullptr};
+    r = host_syscall(__NR_execveat, static_cast<u64>(fd), ptr(""), ptr(argv), 0, kEmptyPath | kExecCheck);
+  }
+  // It tells the permission, not ETXTBSY; older kernels know no more.
   if (r == -EINVAL || r == -ENOSYS)
     r = host_syscall(439 /* faccessat2 */, static_cast<u64>(fd), ptr(""), 1, kEffectiveAccess | kEmptyPath);
   return r == -EACCES || r == -ETXTBSY || r == -EPERM ? r : 0;
@@ -137,7 +153,7 @@ i64 check_guest_elf(int fd) {
   ElfFile program;
   if (i64 error = open_elf(fd, false, &program))
     return error == -EINVAL ? 0 : error;  // found later: SIGSEGV, as natively
-  char path[4097];
+  char* path = static_cast<char*>(__builtin_alloca(program.plan.interp_size + 1));
   i64 has = read_interpreter_path(program, path);
   release_elf(program);
   if (has <= 0) return has;
@@ -165,10 +181,14 @@ struct PointerArray {
   u64* data = inline_data;
   size_t size = 0, mapped = 0;
 
-  ~PointerArray() {
+  ~PointerArray() { release(); }
+  void release() {
     if (mapped) unmap_engine_pages(data, mapped);
+    mapped = 0;
+    data = inline_data;
   }
   i64 read(u64 array, size_t skip, size_t before, size_t behind) {
+    release();
     size_t count = 0;
     u64 value;
     if (array)
@@ -248,19 +268,20 @@ bool take_number(const char*& s, i64* n) {
 
 }  // namespace
 
-// GRUS_HANDOVER=version;exe;engine;log;seccomp;cache;flags;prefix length;PREFIXEXECFN - descriptors plus one, 0 for
-// none.
-constexpr u64 kHandoverVersion = 2;
+// GRUS_HANDOVER=version;exe;engine;log;seccomp;cache;flags;features;prefix length;PREFIXEXECFN - descriptors plus
+// one, 0 for none.
+constexpr u64 kHandoverVersion = 3;
 
 size_t format_handover(char* out, size_t size, const Handover& h) {
   size_t name = sizeof kHandoverName - 1, execfn = __builtin_strlen(h.execfn);
-  if (name + 8 * 21 + h.prefix_length + execfn + 1 > size) return 0;
+  if (name + 9 * 21 + h.prefix_length + execfn + 1 > size) return 0;
   __builtin_memcpy(out, kHandoverName, name);
   char* at = out + name;
   at = put_number(at, kHandoverVersion);
   for (int fd : {h.exe_fd, h.engine_fd, h.log_fd, h.seccomp_fd, h.cache_fd})
     at = put_number(at, static_cast<u64>(fd + 1));
   at = put_number(at, h.flags);
+  at = put_number(at, h.features);
   at = put_number(at, h.prefix_length);
   if (h.prefix_length) __builtin_memcpy(at, h.prefix, h.prefix_length);
   at += h.prefix_length;
@@ -269,28 +290,30 @@ size_t format_handover(char* out, size_t size, const Handover& h) {
 }
 
 bool parse_handover(const char* s, Handover* h) {
-  i64 n[8];
+  i64 n[9];
   for (i64& v : n)
     if (!take_number(s, &v)) return false;
-  if (n[0] != kHandoverVersion || __builtin_strlen(s) < static_cast<size_t>(n[7]) || !n[1]) return false;
+  if (n[0] != kHandoverVersion || __builtin_strlen(s) < static_cast<size_t>(n[8]) || !n[1]) return false;
   h->exe_fd = static_cast<int>(n[1] - 1);
   h->engine_fd = static_cast<int>(n[2] - 1);
   h->log_fd = static_cast<int>(n[3] - 1);
   h->seccomp_fd = static_cast<int>(n[4] - 1);
   h->cache_fd = static_cast<int>(n[5] - 1);
   h->flags = static_cast<u32>(n[6]);
+  h->features = static_cast<u32>(n[7]);
   h->prefix = s;
-  h->prefix_length = static_cast<size_t>(n[7]);
-  h->execfn = s + n[7];
+  h->prefix_length = static_cast<size_t>(n[8]);
+  h->execfn = s + n[8];
   return true;
 }
 
 i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 guest_envp, u64 flags) {
   if (flags & ~(kEmptyPath | kNoFollow | kExecCheck)) return -EINVAL;
-  char path[kPathMax];
   size_t length;
   if (string_length_guest(GuestAddr(guest_path), kPathMax, &length)) return -EFAULT;
   if (length >= kPathMax) return -ENAMETOOLONG;
+  // Strings have the size they need, here and below: after a fork each further page of this stack is a copy.
+  char* path = static_cast<char*>(__builtin_alloca(length + 1));
   if (copy_from_guest(path, GuestAddr(guest_path), length)) return -EFAULT;
   path[length] = 0;
 
@@ -298,12 +321,13 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   if (i64 error = open_target(task, dirfd, path, flags, &target)) return error;
 
   // alloc_bprm(): what scripts see as their own name.
-  char name[kPathMax + 32];
+  const size_t name_size = length + 32;
+  char* name = static_cast<char*>(__builtin_alloca(name_size));
   bool inaccessible = false;
   if (path[0] == '/' || dirfd == AT_FDCWD) {
     __builtin_memcpy(name, path, length + 1);
   } else {
-    format_to(name, sizeof name, *path ? "/dev/fd/%d/%s" : "/dev/fd/%d%s", dirfd, path);
+    format_to(name, name_size, *path ? "/dev/fd/%d/%s" : "/dev/fd/%d%s", dirfd, path);
     inaccessible = host_syscall(__NR_fcntl, static_cast<u64>(dirfd), F_GETFD) & FD_CLOEXEC;
   }
 
@@ -363,14 +387,12 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   if (engine < 0) return exec_natively();  // started by binfmt_misc without /proc: there is a handler
 
   const EngineOptions& options = engine_options();
-  PointerArray arguments, environment;
-  if (i64 error = arguments.read(guest_argv, replaced ? 1 : 0, fronts, 0)) return error;
-  for (unsigned i = 0; i < fronts; i++) arguments.data[i] = ptr(front[i]);
-  if (i64 error = environment.read(guest_envp, 0, 0, 1)) return error;
+  if (i64 error = argv.read(guest_argv, replaced ? 1 : 0, fronts, 0)) return error;
+  for (unsigned i = 0; i < fronts; i++) argv.data[i] = ptr(front[i]);
+  if (i64 error = envp.read(guest_envp, 0, 0, 1)) return error;
   Descriptor seccomp(save_seccomp(task));
   if (seccomp.fd < -1) return seccomp.fd;
 
-  char variable[2 * kPathMax + 512];
   Handover handover{};
   handover.exe_fd = target.readable.fd;
   handover.engine_fd = engine;
@@ -380,17 +402,21 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   handover.flags = (options.strace ? kHandoverStrace : 0) | (options.stats ? kHandoverStats : 0) |
                    (options.interpret ? kHandoverInterpret : 0) |
                    (options.cache_read_only ? kHandoverCacheReadOnly : 0) | options.lockstep << kHandoverLockstepShift;
+  handover.features = options.features;
   handover.prefix = options.prefix;
   handover.prefix_length = options.prefix ? __builtin_strlen(options.prefix) : 0;
   handover.execfn = name;
-  if (!format_handover(variable, sizeof variable, handover)) return -E2BIG;
-  environment.data[environment.size] = ptr(variable);
-  environment.data[environment.size + 1] = 0;
+  if (handover.prefix_length > kPathMax) return -E2BIG;
+  const size_t variable_size = handover.prefix_length + __builtin_strlen(name) + 256;
+  char* variable = static_cast<char*>(__builtin_alloca(variable_size));
+  if (!format_handover(variable, variable_size, handover)) return -E2BIG;
+  envp.data[envp.size] = ptr(variable);
+  envp.data[envp.size + 1] = 0;
 
   target.path_only.close();
   const int passed[] = {handover.exe_fd, engine, handover.log_fd, seccomp.fd, handover.cache_fd};
   for (int fd : passed) set_close_on_exec(fd, false);
-  i64 error = host_exec(task, engine, "", arguments.data, environment.data, kEmptyPath);
+  i64 error = host_exec(task, engine, "", argv.data, envp.data, kEmptyPath);
   for (int fd : passed) set_close_on_exec(fd, true);
   return error;
 }

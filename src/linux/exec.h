@@ -16,6 +16,7 @@ struct Handover {
   int cache_fd;
   int seccomp_fd;                 // a memfd with the saved filter chain, or -1
   u32 flags;                      // kHandover*
+  u32 features;                   // EngineOptions::features
   const char* prefix;             // not terminated
   size_t prefix_length;
   const char* execfn;  // the rest of the variable: AT_EXECFN points here

@@ -35,10 +35,9 @@ namespace {
 // Blocked inside of the handler: everything but faults, which its own accesses to guest memory may raise.
 constexpr u64 kHandlerMask = kHostBlockAll;
 
-// The Task pointer lies at the base of the stack we run on.
 Task* task_of_handler_stack() {
   u64 here = ptr(__builtin_frame_address(0));
-  return *reinterpret_cast<Task**>(here & ~u64{kHostAltStackSize - 1});
+  return reinterpret_cast<Task*>((here & ~u64{kHostAltStackSize - 1}) + kTaskOffset);
 }
 
 void take_signal(Task& task, int sig, const SignalInfo& info, ucontext* context) {
@@ -103,8 +102,8 @@ void install_fault_handlers(Sighand* inherited) {
 
 void set_host_altstack(Task& task) {
   stack_t stack{};
-  stack.ss_sp = task.host_altstack;
-  stack.ss_size = kHostAltStackSize;
+  stack.ss_sp = reinterpret_cast<u8*>(&task) - kTaskOffset + kTaskPage;
+  stack.ss_size = kHostAltStackSize - kTaskPage;
   CHECK(host_syscall(__NR_sigaltstack, ptr(&stack), 0) == 0);
 }
 

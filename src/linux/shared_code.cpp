@@ -15,7 +15,7 @@ struct SharedMapping {
 };
 // A process with more shared mappings than this is no JIT; the ones beyond are taken for aliases of each other.
 constexpr unsigned kMost = 1024;
-SharedMapping g_mappings[kMost];
+[[gnu::section(".bss.tables")]] SharedMapping g_mappings[kMost];
 unsigned g_count;
 constexpr u64 kUnknown = ~u64{0};
 

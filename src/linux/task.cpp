@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The life of tasks: their memory, their objects, the first one, and the last instructions of a thread.
 //
-// One mapping per thread, from low to high: the engine stack (the arena leaves a gap below it), the Task, the
-// alternate stack with the Task's address at its base.
+// Two mappings per thread, with the arena's gaps below them as guards: the engine stack, and from low to high the
+// return-prediction stack, the Task, the alternate stack, the lookup table. A page fault costs more than a system
+// call, so what every thread touches lies together: the return stack's top shares the Task's page.
 #include <asm/signal.h>
 
 #include "base/host_syscall.h"
@@ -14,8 +15,8 @@
 #include "run/execute.h"
 
 // rdi new stack pointer, rsi function, rdx its argument.
-// grus_exit_thread: rdi, rsi the mapping that holds the current stack, edx the status; the stack is gone in
-// between.
+// grus_exit_thread: rdi, rsi a mapping; rdx, rcx the one that holds the current stack; r8d the status, r9d exit or
+// exit_group. The stack is gone in between.
 asm(R"(
   .text
   .globl grus_enter_stack
@@ -33,12 +34,16 @@ grus_enter_stack:
   .hidden grus_exit_thread
   .type grus_exit_thread, @function
 grus_exit_thread:
-  mov %edx, %ebx
-  mov %ecx, %r12d
+  mov %rdx, %rbx
+  mov %rcx, %rbp
   mov $11, %eax
   syscall
-  mov %ebx, %edi
-  mov %r12d, %eax
+  mov %rbx, %rdi
+  mov %rbp, %rsi
+  mov $11, %eax
+  syscall
+  mov %r8d, %edi
+  mov %r9d, %eax
   syscall
   ud2
   .size grus_exit_thread, . - grus_exit_thread
@@ -48,16 +53,18 @@ static_assert(__NR_munmap == 11);
 extern "C" {
 [[noreturn, gnu::visibility("hidden")]] void grus_enter_stack(void* sp, void (*f)(grus::linux::Task*),
                                                               grus::linux::Task* task);
-[[noreturn, gnu::visibility("hidden")]] void grus_exit_thread(void* mapping, size_t size, int status,
-                                                              int call);
+[[noreturn, gnu::visibility("hidden")]] void grus_exit_thread(void* memory, size_t size, void* stack,
+                                                              size_t stack_size, int status, int call);
 }
 
 namespace grus::linux {
 namespace {
 
-constexpr size_t kStackPart = 512 * 1024;  // engine stack and Task
-constexpr size_t kTaskMapping = kStackPart + kHostAltStackSize;
-constexpr size_t kTaskSize = (sizeof(Task) + 63) & ~size_t{63};
+constexpr size_t kStackSize = 512 * 1024;
+constexpr size_t kTaskMapping = run::kReturnStackBytes + kHostAltStackSize + run::kLookupBytes;
+static_assert(kTaskOffset % alignof(Task) == 0 && kTaskOffset + sizeof(Task) <= kTaskPage);
+
+u8* memory_of(Task* task) { return reinterpret_cast<u8*>(task) - kTaskOffset - run::kReturnStackBytes; }
 
 // Tasks whose threads have ended, for the next ones: a vfork or a thread then costs no mapping and no page
 // faults. One that ended itself still stands on its stack until the kernel says that its tid is gone.
@@ -68,11 +75,9 @@ struct Kept {
 Kept g_kept[8];
 Lock g_kept_lock;
 
-void set_up(Task* task) {
-  u8* base = reinterpret_cast<u8*>(task) + kTaskSize - kStackPart;
-  task->engine_stack = base;
-  task->engine_stack_size = kStackPart - kTaskSize;
-  task->host_altstack = base + kStackPart;
+void set_up(Task* task, void* stack) {
+  task->engine_stack = stack;
+  task->engine_stack_size = kStackSize;
   task->altstack_flags = 2;  // SS_DISABLE
   task->thread.cpu.reset();
 }
@@ -104,14 +109,15 @@ Task* reuse_task() {
   if (!task) return nullptr;
   // As new, but for what prepare_thread has made: translations that the table knows may have died since.
   run::ThreadState thread = task->thread;
+  void* stack = task->engine_stack;
   __builtin_memset(static_cast<void*>(task), 0, sizeof *task);
   thread.return_sp = thread.return_base;
   thread.exit_reason = 0;
   thread.interrupt = 0;
   thread.resume_by_interpretation = thread.stepping = false;
-  for (u64 i = 0; i < u64{1} << run::kLookupBits; i++) thread.lookup[i] = {run::kLookupEmpty, 0};
+  run::clear_lookup(thread);
   task->thread = thread;
-  set_up(task);
+  set_up(task, stack);
   return task;
 }
 
@@ -155,36 +161,41 @@ void first_task_on_own_stack(Task* task) { run_task(*task); }
 
 Task* new_task() {
   if (Task* used = reuse_task()) return used;
-  u8* base = static_cast<u8*>(map_engine_pages(kTaskMapping));
-  if (!base) return nullptr;
-  Task* task = reinterpret_cast<Task*>(base + kStackPart - kTaskSize);  // fresh pages are zero
-  *reinterpret_cast<Task**>(base + kStackPart) = task;
-  set_up(task);
-  if (!run::prepare_thread(task->thread)) {
-    unmap_engine_pages(base, kTaskMapping);
+  void* stack = map_engine_pages(kStackSize, PageUse::Stack);
+  if (!stack) return nullptr;
+  u8* memory = static_cast<u8*>(map_engine_pages(kTaskMapping, PageUse::Stack));
+  if (!memory) {
+    unmap_engine_pages(stack, kStackSize);
     return nullptr;
   }
+  u8* base = memory + run::kReturnStackBytes;
+  Task* task = reinterpret_cast<Task*>(base + kTaskOffset);  // fresh pages are zero
+  set_up(task, stack);
+  run::prepare_thread(task->thread, reinterpret_cast<run::LookupEntry*>(base + kHostAltStackSize), ptr(memory),
+                      ptr(task));
   return task;
 }
 
 void free_task(Task* task) {
   if (keep_task(task, 0)) return;
-  run::release_thread(task->thread);
-  unmap_engine_pages(task->engine_stack, kTaskMapping);
+  unmap_engine_pages(task->engine_stack, kStackSize);
+  unmap_engine_pages(memory_of(task), kTaskMapping);
 }
 
 void exit_task(Task& task, int status, bool group) {
   drop_objects(task);
   if (!group && keep_task(&task, task.tid))
     for (;;) host_syscall(__NR_exit, static_cast<u64>(status));
-  run::release_thread(task.thread);
-  grus_exit_thread(task.engine_stack, kTaskMapping, status, group ? __NR_exit_group : __NR_exit);
+  // Our thread block goes with the Task: no lock can be taken then.
+  grus_exit_thread(memory_of(&task), kTaskMapping, task.engine_stack, kStackSize, status,
+                   group ? __NR_exit_group : __NR_exit);
 }
 
 void forget_kept_tasks() {
-  g_kept_lock.reset();
-  // Their threads stayed in the parent.
-  for (Kept& k : g_kept) k.tid = 0;
+  if (g_kept_lock.owner()) g_kept_lock.reset();
+  // Their threads stayed in the parent. Mostly there are none: then nothing is written, and no page copied.
+  for (Kept& k : g_kept)
+    if (k.tid) k.tid = 0;
 }
 
 void* stack_top(Task& task) { return static_cast<u8*>(task.engine_stack) + task.engine_stack_size; }
@@ -193,10 +204,10 @@ Task* new_initial_task() {
   Task* task = new_task();
   if (!task) fatal(1, "out of memory");
   task->mm = fresh<Mm>();
-  task->sighand = fresh<Sighand>();
   task->files = fresh<Files>();
   task->fs = fresh<Fs>();
   task->process = fresh<Process>();
+  task->sighand = fresh<Sighand>();  // large: the locks and counts of all of them lie in one page
   task->process->live_threads = 1;
   // getpid() == gettid() in every program that was just exec'ed.
   task->pid = task->tid = static_cast<i32>(host_syscall(__NR_getpid));

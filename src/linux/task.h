@@ -26,8 +26,7 @@ struct Mm {  // CLONE_VM
   u64 arg_start, arg_end, env_start, env_end;    // guest's argv and environment strings
   u64 auxv_addr, auxv_size;                      // the guest's auxiliary vector
   u64 vdso;
-  u8 lock_future;  // of mlockall: MCL_FUTURE, perhaps with MCL_ONFAULT, or 0
-  char exe_path[4096];  // what readlink("/proc/self/exe") says for the guest
+  u8 lock_future;                                // of mlockall: MCL_FUTURE, perhaps with MCL_ONFAULT, or 0
 };
 
 struct Sighand {  // CLONE_SIGHAND
@@ -102,9 +101,8 @@ struct Task {
   Task* vfork_parent;          // non-null while this task runs in its parent's memory and the parent waits for it
   bool borrows_memory;         // a process that shares its memory with others (CLONE_VM without CLONE_THREAD)
   bool clears_handlers;        // CLONE_CLEAR_SIGHAND: the host's table has lost our handlers
-  void* engine_stack;          // host stack of this thread's C++: its lowest address and size; the Task lies above
+  void* engine_stack;          // host stack of this thread's C++: its lowest address and size
   size_t engine_stack_size;
-  void* host_altstack;  // kHostAltStackSize, aligned to its size; the Task pointer is at its base
   u64 syscall_pc;       // pc of the SVC being executed, to restart it
   u64 syscall_x0;       // original x0
 
@@ -113,9 +111,9 @@ struct Task {
   bool tagged_addresses;         // PR_TAGGED_ADDR_ENABLE: inherited by threads and processes, cleared by exec
 };
 
-// The host's handlers run on an alternate stack that is aligned to its size and holds the Task pointer at its base: no
-// thread-local storage is needed to find the Task.
-inline constexpr size_t kHostAltStackSize = 64 * 1024;
+// The host's handlers run on an alternate stack that ends an aligned block of kHostAltStackSize; the Task lies in the first
+// page of the block, which is not the stack's: no thread-local storage is needed to find it.
+inline constexpr size_t kHostAltStackSize = 64 * 1024, kTaskOffset = 1024, kTaskPage = 4096;
 inline Task& task_of_thread(run::ThreadState& t) { return reinterpret_cast<Task&>(t); }
 
 // A syscall handler: guest arguments x0-x5, result or -errno. kRestartSyscall: a signal must be delivered first and the

@@ -36,9 +36,7 @@ void handle_exception(Task& task) {
     case a64::ExceptionKind::None:
     case a64::ExceptionKind::ContextSync:
     case a64::ExceptionKind::FpContextChange:
-      break;
     case a64::ExceptionKind::Supervisor:
-      handle_syscall(task);
       break;
     case a64::ExceptionKind::DataAbort:
       record_abort(task, kEcDataAbort, e);
@@ -76,7 +74,10 @@ void run_task(Task& task) {
   for (;;) {
     if (__builtin_expect(task.thread.interrupt, 0)) deliver_signals(task);
     run::execute(task.thread);
-    handle_exception(task);
+    if (task.thread.cpu.exception.kind == a64::ExceptionKind::Supervisor) [[likely]]
+      handle_syscall(task);
+    else
+      handle_exception(task);
   }
 }
 

@@ -30,6 +30,7 @@ static_assert(offsetof(CpuState, fp_context) == GRUS_FP_CONTEXT + GRUS_BIAS);
 static_assert(offsetof(ThreadState, lookup) == GRUS_LOOKUP + GRUS_BIAS);
 static_assert(offsetof(ThreadState, engine_sp) == GRUS_ENGINE_SP + GRUS_BIAS);
 static_assert(offsetof(ThreadState, return_sp) == GRUS_RETURN_SP + GRUS_BIAS);
+static_assert(offsetof(ThreadState, return_base) == GRUS_RETURN_BASE + GRUS_BIAS);
 static_assert(offsetof(ThreadState, exit_site) == GRUS_EXIT_SITE + GRUS_BIAS);
 static_assert(offsetof(ThreadState, semantics_return) == GRUS_SEMANTICS_RETURN + GRUS_BIAS);
 static_assert(offsetof(ThreadState, exit_reason) == GRUS_EXIT_REASON + GRUS_BIAS);
@@ -43,6 +44,7 @@ extern "C" {
 [[gnu::visibility("hidden")]] void grus_exit_indirect();
 [[gnu::visibility("hidden")]] void grus_call_semantics();
 [[gnu::visibility("hidden")]] void grus_return_miss();
+[[gnu::visibility("hidden")]] void grus_return_bottom();
 [[gnu::visibility("hidden")]] int grus_run_semantics(ThreadState* t, u64 packed, u64 pc);
 }
 
@@ -50,16 +52,14 @@ namespace {
 
 Statistics g_statistics;
 bool g_interpret, g_timed;
-a64_to_x64::RegionBuilder g_builder;
+[[gnu::section(".bss.tables")]] a64_to_x64::RegionBuilder g_builder;
 
-constexpr size_t kReturnStackBytes = 256 << 10, kGuardBytes = 4096;
-constexpr u64 kLookupBytes = sizeof(LookupEntry) << kLookupBits;
-constexpr u64 kNoPrediction = ~u64{0};  // odd: never a guest pc
+constexpr u64 kReturnBottom = 128, kNoPrediction = ~u64{0};
 
 u64 address_of(void (*f)()) { return reinterpret_cast<u64>(f); }
 
-LookupEntry& lookup_entry(ThreadState& t, u64 pc) {
-  return t.lookup[((pc | t.cpu.fp_context) << 2 & (((1u << kLookupBits) - 1) << 4)) >> 4];
+u64 lookup_index(ThreadState& t, u64 pc) {
+  return ((pc | t.cpu.fp_context) << 2 & (((1u << kLookupBits) - 1) << 4)) >> 4;
 }
 
 // After a semantics function: what the exception, if any, means for pc.
@@ -167,11 +167,15 @@ u64 entry_for(ThreadState& t) {
 
 a64_to_x64::RegionBuilder& region_builder() { return g_builder; }
 
-namespace {
-
 void clear_lookup(ThreadState& t) {
-  for (u64 i = 0; i < u64{1} << kLookupBits; i++) t.lookup[i] = LookupEntry{kLookupEmpty, 0};
+  u8* table = reinterpret_cast<u8*>(t.lookup);
+  for (u64 used = t.lookup_used; used; used &= used - 1)
+    __builtin_memset(table + __builtin_ctzll(used) * kGuestPageSize, 0, kGuestPageSize);
+  t.lookup[0] = LookupEntry{kLookupEmptyFirst, 0};
+  t.lookup_used = 0;
 }
+
+namespace {
 
 // Makes a direct exit jump straight to where it leads.
 void link(u64 site, u64 host) {
@@ -215,32 +219,24 @@ extern "C" int grus_run_semantics(ThreadState* t, u64 packed, u64 pc) {
   return 0;
 }
 
-bool prepare_thread(ThreadState& t) {
+static_assert(kLookupBytes / kGuestPageSize <= 16, "lookup_used has a bit per page");
+
+void prepare_thread(ThreadState& t, LookupEntry* lookup, u64 return_limit, u64 return_end) {
   t.runtime = RuntimeEntries{address_of(grus_exit_exception), address_of(grus_exit_lookup),
                              address_of(grus_exit_direct),    address_of(grus_exit_indirect),
                              address_of(grus_call_semantics), address_of(grus_return_miss)};
-  t.lookup = static_cast<LookupEntry*>(map_engine_pages(kLookupBytes));
-  u8* stack = static_cast<u8*>(map_engine_pages(kReturnStackBytes + 2 * kGuardBytes));
-  if (!t.lookup || !stack) return false;
-  host_syscall(__NR_mprotect, ptr(stack), kGuardBytes, 0);
-  host_syscall(__NR_mprotect, ptr(stack) + kGuardBytes + kReturnStackBytes, kGuardBytes, 0);
-  t.return_limit = ptr(stack) + kGuardBytes;
-  t.return_base = t.return_limit + kReturnStackBytes - 128;
-  for (u64 a = t.return_base; a < t.return_base + 128; a += 8) *reinterpret_cast<u64*>(a) = kNoPrediction;
-  t.return_sp = t.return_base;
+  t.lookup = lookup;
   clear_lookup(t);
+  t.return_limit = return_limit;
+  t.return_base = t.return_sp = return_end - kReturnBottom;
+  // A guest may return to any address, to ~0 too: then the host's `ret` finds the stub that goes there by lookup.
+  for (u64 a = t.return_base; a < return_end; a += 16) {
+    *reinterpret_cast<u64*>(a) = address_of(grus_return_bottom);
+    *reinterpret_cast<u64*>(a + 8) = kNoPrediction;
+  }
   t.interrupt = 0;
   t.resume_by_interpretation = false;
   t.stepping = false;
-  return true;
-}
-
-void release_thread(ThreadState& t) {
-  if (t.lookup) unmap_engine_pages(t.lookup, kLookupBytes);
-  if (t.return_limit)
-    unmap_engine_pages(reinterpret_cast<void*>(t.return_limit - kGuardBytes), kReturnStackBytes + 2 * kGuardBytes);
-  t.lookup = nullptr;
-  t.return_limit = 0;
 }
 
 void after_fork(ThreadState& t) {
@@ -293,14 +289,20 @@ void execute(ThreadState& t) {
       if (cpu.exception.kind != ExceptionKind::None) return;
       continue;
     }
-    // The way back from a system call is mostly known: no lock then.
-    LookupEntry& known = lookup_entry(t, cpu.pc);
-    u64 key = cpu.pc | cpu.fp_context, host = known.host;
-    if (known.key != key) {
+    // The way back from a system call is mostly known: no lock then. A page of the table that was not used yet is not read,
+    // or its first use would cost two page faults.
+    u64 index = lookup_index(t, cpu.pc);
+    LookupEntry& known = t.lookup[index];
+    u16 page = static_cast<u16>(1u << (index * sizeof(LookupEntry) / kGuestPageSize));
+    u64 key = cpu.pc | cpu.fp_context, host;
+    if ((t.lookup_used & page) && known.key == key) {
+      host = known.host;
+    } else {
       host = entry_for(t);
       if (!host) return;
       g_statistics.lookups++;
       known = LookupEntry{key, host};
+      t.lookup_used |= page;
     }
     if (static_cast<ExitReason>(t.exit_reason) == ExitReason::Direct) link(t.exit_site, host);
     grus_enter(&t, host);

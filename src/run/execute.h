@@ -10,9 +10,12 @@
 
 namespace grus::run {
 
-// Fills runtime, lookup table and return stack of a new thread / frees them. false: no memory.
-bool prepare_thread(ThreadState& t);
-void release_thread(ThreadState& t);
+// Gives a new thread its runtime entries and its memory, which is zero: a lookup table of kLookupBytes, and a return stack
+// from `return_limit`, below which a page is inaccessible, to `return_end`.
+void prepare_thread(ThreadState& t, LookupEntry* lookup, u64 return_limit, u64 return_end);
+inline constexpr u64 kReturnStackBytes = 256 << 10;
+// Forgets all that the thread's lookup table knows.
+void clear_lookup(ThreadState& t);
 // A new address space was built or copied (exec start, fork child): forget what belonged to other threads.
 void after_fork(ThreadState& t);
 void lock_for_fork();

@@ -151,7 +151,7 @@ bool handle_host_fault(ThreadState& t, int sig, const void* siginfo, void* host_
     if (!place_of(c.ip - 1, &place) || !place.region->dead || place.cold) return false;
     if (place.landing) c.sp += 8;
     c.ip--;
-    for (u64 i = 0; i < u64{1} << kLookupBits; i++) t.lookup[i] = LookupEntry{kLookupEmpty, 0};
+    clear_lookup(t);
     leave_from(t, c, place.guest_pc, place.flags, ExitReason::Lookup);
     return true;
   }

@@ -38,7 +38,7 @@ struct Store {
   u64 addr, size, old, fresh;
 };
 constexpr unsigned kMaxStores = 2048;  // 96 instructions of at most 64 bytes
-Store g_stores[kMaxStores];
+[[gnu::section(".bss.tables")]] Store g_stores[kMaxStores];
 unsigned g_store_count;
 u64 g_stack_low,
     g_stack_high;  // of the thread that runs semantics: other threads' system calls store as well
@@ -150,7 +150,7 @@ struct Path {
   unsigned count;
   bool clock;
 };
-Path g_path;
+[[gnu::section(".bss.tables")]] Path g_path;
 
 // From cpu.pc to where the region's translation leaves, or before `stop`, at most `most` instructions.
 void run_path(CpuState& cpu, const Code& code, u64 stop, unsigned most) {
@@ -272,7 +272,7 @@ bool compare_region(ThreadState& t, u16& translated_nzcv) {
   u64 host = entry_for(t);
   if (!host) return false;
   const Code& code = code_of(host);
-  static CpuState before, semantics;  // under g_lock
+  [[gnu::section(".bss.tables")]] static CpuState before, semantics;  // under g_lock
   before = cpu;
   Report report{&before, translated_nzcv, host, false};
 
@@ -302,10 +302,10 @@ bool compare_region(ThreadState& t, u16& translated_nzcv) {
   if (early && on_path(cpu.pc)) {
     // Left on the way: a signal, an instruction that ends translated code, a fault that the host alone sees.
     // Compare there.
-    static CpuState left;
+    [[gnu::section(".bss.tables")]] static CpuState left;
     left = cpu;
     // The translated code wrote part of what the semantics did; all of it is in the list.
-    static Store written[kMaxStores];
+    [[gnu::section(".bss.tables")]] static Store written[kMaxStores];
     unsigned count = g_store_count;
     for (unsigned i = 0; i < count; i++) {
       written[i] = g_stores[i];

@@ -162,6 +162,12 @@ FUNCTION grus_return_miss
 3:add $48, %rsp
   ret
 
+// The host return address below everything that was predicted: a RET to kNoPrediction matched it.
+FUNCTION grus_return_bottom
+  mov GRUS_RETURN_BASE(%rbp), %rsp
+  movq $-1, GRUS_PC(%rbp)
+  jmp grus_exit_lookup
+
 // rax = Op << 32 | word, rcx = guest pc; the return address is on the prediction stack.
 FUNCTION grus_call_semantics
   pop GRUS_SEMANTICS_RETURN(%rbp)

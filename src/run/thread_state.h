@@ -7,13 +7,15 @@
 namespace grus::run {
 
 // One entry of the per-thread table that resolves indirect branches inline. `key` is the guest pc with the FP context in
-// bit 0 (pcs are multiples of 4); an unused entry has key 1 | 2.
+// bit 0. An unused entry is all zero: key 0, pc 0, would be looked for in entry 0 only, where an unused key is one that would
+// be looked for elsewhere. So the pages of a new table are only touched as they are used.
 struct LookupEntry {
   u64 key;
   u64 host;
 };
 inline constexpr unsigned kLookupBits = 12;
-inline constexpr u64 kLookupEmpty = 3;
+inline constexpr u64 kLookupBytes = sizeof(LookupEntry) << kLookupBits;
+inline constexpr u64 kLookupEmptyFirst = 4;  // belongs to entry 1
 
 // Addresses of the runtime's entry points, called through [rbp + offset]: cached code holds no absolute address.
 struct RuntimeEntries {
@@ -33,8 +35,8 @@ struct ThreadState {
 
   u64 engine_sp;     // host stack pointer of run::execute while translated code runs
   u64 return_sp;     // the return-prediction stack's pointer while C++ runs
-  u64 return_base;   // its highest usable address; guard pages lie beyond both ends
-  u64 return_limit;
+  u64 return_base;   // where it is empty; kReturnBottom bytes that no return can match lie above
+  u64 return_limit;  // its lowest address; the page below is inaccessible
 
   u64 exit_site;         // of exit_direct: address of the displacement to patch
   u64 semantics_return;  // where call_semantics goes back to
@@ -47,6 +49,8 @@ struct ThreadState {
   bool resume_by_interpretation;
   // Single-stepping (EFLAGS.TF) towards a boundary.
   bool stepping;
+
+  u16 lookup_used;  // bit n: entries of the lookup table's page n were filled
 };
 
 enum class ExitReason : u32 {

@@ -15,6 +15,7 @@
 
 #include "../softfloat/operands.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "insn.h"
 
 namespace grus {
@@ -74,10 +75,13 @@ Guest::Guest(u64 seed) : pristine_(kWorkSize) {
 
   thread_ = new (std::align_val_t(64)) run::ThreadState{};
   g_thread = thread_;
-  if (!run::prepare_thread(*thread_)) {
+  auto* memory = static_cast<u8*>(map_engine_pages(run::kReturnStackBytes + run::kLookupBytes, PageUse::Stack));
+  if (!memory) {
     fprintf(stderr, "lockstep: no memory for the thread\n");
     exit(3);
   }
+  run::prepare_thread(*thread_, reinterpret_cast<run::LookupEntry*>(memory + run::kReturnStackBytes),
+                      reinterpret_cast<u64>(memory), reinterpret_cast<u64>(memory) + run::kReturnStackBytes);
   run::guest_range_executable(kCode, kCode + kCodeSize, true);
 
   // Translated code has no C stack.

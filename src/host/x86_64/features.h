@@ -15,10 +15,14 @@ struct Features {
   bool aes, pclmul, sha, movbe;
 };
 
-// Minimum: SSE4.2, POPCNT, CMPXCHG16B, LAHF in long mode (x86-64-v2). false: this host is below it.
+// Minimum: SSE4.2, POPCNT, CMPXCHG16B (x86-64-v2). false: this host is below it.
 bool detect_features(Features* out);
 // Restricts `f` to a flavour that it has; larger ones leave it as it is.
 void restrict_features(Features* f, Flavour flavour);
+
+// As a number for the next engine, which then need not ask the CPU; never 0.
+u32 pack_features(const Features& f);
+Features unpack_features(u32 packed);
 
 extern Features g_features;
 

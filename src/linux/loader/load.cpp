@@ -109,7 +109,9 @@ i64 map_elf(const ElfFile& file, MappedElf* mapped) {
   if (i64 error = host_syscall(__NR_fstat, static_cast<u64>(file.fd), ptr(&st))) return error;
   u64 file_size = static_cast<u64>(st.st_size);
   u64 bias = 0;
-  if (span) {
+  // At a start only the engine's and the kernel's own mappings are there, and those are not this low.
+  constexpr u64 kSurelyFree = u64{1} << 32;
+  if (span && !(file.header.e_type == ET_EXEC && plan.high <= kSurelyFree)) {
     constexpr u64 kReserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     i64 at;
     if (file.header.e_type == ET_EXEC) {
@@ -124,9 +126,9 @@ i64 map_elf(const ElfFile& file, MappedElf* mapped) {
     }
     if (is_error(at)) return at;
     bias = static_cast<u64>(at) - plan.low;
+    // The reservation goes; nobody else can take the room meanwhile: there is one thread.
+    host_syscall(__NR_munmap, plan.low + bias, span);
   }
-  // The reservation goes; nobody else can take the room meanwhile: there is one thread.
-  if (span) host_syscall(__NR_munmap, plan.low + bias, span);
   for (unsigned i = 0; i < file.header.e_phnum; i++) {
     const Elf64_Phdr& p = file.phdrs[i];
     SegmentPlan s;

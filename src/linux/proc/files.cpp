@@ -28,7 +28,7 @@ struct Rewritten {
   struct stat original;
 };
 constexpr unsigned kRemembered = 32;
-Rewritten g_rewritten[kRemembered];
+[[gnu::section(".bss.tables")]] Rewritten g_rewritten[kRemembered];
 unsigned g_rewritten_next;
 u64 g_memfd_dev;  // 0 until the first
 Lock g_rewritten_lock;

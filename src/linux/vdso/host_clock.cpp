@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 #include "base/host_syscall.h"
+#include "linux/handlers.h"
+#include "linux/user_memory.h"
 #include "linux/vdso/vdso.h"
 
 namespace grus {
@@ -13,6 +15,7 @@ namespace {
 
 using ClockGettime = int (*)(int, void*);
 ClockGettime g_clock_gettime;
+u64 g_vdso;  // until it was searched
 
 bool same(const char* a, const char* b) {
   while (*a && *a == *b) a++, b++;
@@ -32,10 +35,8 @@ u32 symbols_by_gnu_hash(const u32* h) {
   return last + 1;
 }
 
-}  // namespace
-
-void host_clock_init(u64 base) {
-  if (!base) return;
+// Many programs never ask for the time: the first question searches the image.
+void search_vdso(u64 base) {
   auto* eh = reinterpret_cast<const Elf64_Ehdr*>(base);
   auto* ph = reinterpret_cast<const Elf64_Phdr*>(base + eh->e_phoff);
   u64 bias = base;
@@ -61,9 +62,31 @@ void host_clock_init(u64 base) {
       g_clock_gettime = reinterpret_cast<ClockGettime>(bias + symbols[i].st_value);
 }
 
+}  // namespace
+
+void host_clock_init(u64 base) { g_vdso = base; }
+
 i64 host_clock_gettime(u64 clock, void* timespec) {
+  if (u64 vdso = __atomic_load_n(&g_vdso, __ATOMIC_RELAXED)) [[unlikely]] {
+    search_vdso(vdso);
+    g_vdso = 0;  // two threads may both have searched
+  }
   if (g_clock_gettime) return g_clock_gettime(static_cast<int>(clock), timespec);
   return host_syscall(__NR_clock_gettime, clock, ptr(timespec));
+}
+
+// The guest's own vDSO answers CLOCK_MONOTONIC; the others come here and still need not enter the host's kernel.
+i64 sys_clock_gettime(Task&, const u64 (&a)[6]) {
+  timespec t;
+  i64 error = host_clock_gettime(static_cast<u32>(a[0]), &t);
+  return error ? error : put_user(a[1], t);
+}
+
+i64 sys_gettimeofday(Task&, const u64 (&a)[6]) {
+  if (!a[0] || a[1]) return host_syscall(__NR_gettimeofday, a[0], a[1]);
+  timespec t;
+  i64 error = host_clock_gettime(CLOCK_REALTIME, &t);
+  return error ? error : put_user(a[0], timeval{t.tv_sec, t.tv_nsec / 1000});
 }
 
 }  // namespace linux

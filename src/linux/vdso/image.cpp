@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <linux/mman.h>
 
+#include "base/address_map.h"
 #include "base/host_syscall.h"
 #include "linux/address_space.h"
 #include "linux/vdso/vdso.h"
@@ -168,8 +169,8 @@ constexpr Image kImage = build();
 const u8* vdso_image() { return kImage.bytes; }
 
 i64 map_vdso() {
-  i64 p =
-      host_syscall(__NR_mmap, 0, kVdsoSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~u64{0}, 0);
+  i64 p = host_syscall(__NR_mmap, address_map::kGuestVdso, kVdsoSize, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, ~u64{0}, 0);  // elsewhere when the room is taken
   if (is_error(p)) return p;
   __builtin_memcpy(reinterpret_cast<void*>(p), kImage.bytes, kVdsoSize);
   i64 error = host_syscall(__NR_mprotect, static_cast<u64>(p), kVdsoSize, PROT_READ | PROT_EXEC);
