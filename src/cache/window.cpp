@@ -388,6 +388,9 @@ bool locate(Window& w, u64 host, Place* out) {
   const InsnMark& m = marks[low];
   out->guest_pc = w.guest_begin + u64{4} * (r->guest_low + m.guest);
   out->boundary = m.host == at && !m.inside;
+  out->entry_pc = out->guest_pc;
+  for (u32 i = low; i-- > 0 && marks[i].host == at && !marks[i].inside;)
+    out->entry_pc = w.guest_begin + u64{4} * (r->guest_low + marks[i].guest);
   out->flags = static_cast<FlagsForm>(m.flags);
   if (m.call) {
     u32 end = low + 1 < r->mark_count ? marks[low + 1].host : r->body_end - r->host_begin;

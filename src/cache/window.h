@@ -105,6 +105,7 @@ struct Place {
   Window* window;
   Region* region;
   u64 guest_pc;       // of the instruction that contains the address
+  u64 entry_pc;       // of the first one that begins there: a NOP has no code of its own
   bool boundary;      // exactly at its first byte
   bool landing;       // at the code behind a call: the return-prediction stack still holds the pair's second word
   bool cold;          // in a cold stub: no guest pc known

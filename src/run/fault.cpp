@@ -152,7 +152,8 @@ bool handle_host_fault(ThreadState& t, int sig, const void* siginfo, void* host_
     if (place.landing) c.sp += 8;
     c.ip--;
     clear_lookup(t);
-    leave_from(t, c, place.guest_pc, place.flags, ExitReason::Lookup);
+    // Whoever jumped here may have meant the NOP that another thread has just made a branch (Java's entry points).
+    leave_from(t, c, place.landing ? place.guest_pc : place.entry_pc, place.flags, ExitReason::Lookup);
     return true;
   }
   if (!place_of(c.ip, &place) || place.cold) return false;
