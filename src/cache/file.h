@@ -4,7 +4,7 @@
 // A file is named by its content: a hash of the guest's bytes, the translator's fingerprint, the host features. Where the
 // guest's file has not changed for a while, an index saves the hashing: it goes from what stat says (device, inode, size,
 // mtime, ctime) to the content, and is only believed for a ctime that was more than two seconds old when the entry was made
-// (git's "racy" rule: clocks are coarse) and together with a hash of the first page (images carry a ctime of their own).
+// (git's "racy" rule: clocks are coarse), is not a whole second (images of file systems), and together with a hash of the first page (images carry a ctime of their own).
 // A file of which the last change is not ours (its ctime is later than what its publishers wrote down, or lies before this
 // boot), or that is a copy, is verified whole before it is used.
 // Guarantees: nothing is created but files in the directory that was given; a file appears complete, by rename. Every

@@ -139,6 +139,27 @@ class Mounts(CacheTest):
             for arguments in ((0, 256), (50, 256), ("fork", 8)):
                 self.check(cache, self.work, *arguments)
 
+    @unittest.skipUnless(ROOT and shutil.which("mke2fs") and shutil.which("debugfs"), "needs root and e2fsprogs")
+    def test_images_that_look_alike(self):
+        # Two images that were made reproducibly: all that stat says of their programs is the same, but for the program.
+        cache, place = self.new_cache(), self.base / "place"
+        place.mkdir()
+        for n in range(2):
+            content, image = self.base / f"content{n}", self.base / f"image{n}"
+            content.mkdir()
+            (content / "work").write_bytes(harness.version_of(self.work.read_bytes(), 0x100 + n))
+            os.chmod(content / "work", 0o755)
+            image.touch()
+            os.truncate(image, 8 << 20)
+            subprocess.run(["mke2fs", "-q", "-t", "ext2", "-I", "128", "-d", content, image], check=True, capture_output=True)
+            for field in ("atime", "ctime", "mtime"):
+                subprocess.run(["debugfs", "-w", "-R", f"sif /work {field} @1700000000", image], check=True, capture_output=True)
+            with mounted(place, "-o", "loop,ro", image):
+                for _ in range(2):
+                    r = self.run_guest(cache, place / "work", 0, 8, stats=True)
+                    self.assertEqual((r.status, r.out.split()[1]), (0, f"{0x100 + n:x}"))
+                self.assertEqual(r.translated, 0)
+
     @unittest.skipUnless(ROOT, "needs root")
     def test_chroot_keeps_it(self):
         cache = self.filled()
