@@ -124,6 +124,14 @@ void set_guest_file(u64 begin, u64 end, const cache::GuestFile& file) {
   if (g_file_count < kMaxFiles) g_files[g_file_count++] = FileRange{begin, end, file};
 }
 
+void guest_files_changed(u64 begin, u64 end) {
+  for (u32 i = 0; i < g_file_count;)
+    if (g_files[i].end > begin && g_files[i].begin < end)
+      g_files[i] = g_files[--g_file_count];
+    else
+      i++;
+}
+
 void set_executable(u64 begin, u64 end, bool executable) {
   if (begin >= end) return;
   if (!executable) forget_guest_files(begin, end);

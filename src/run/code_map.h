@@ -21,6 +21,8 @@ void set_executable(u64 begin, u64 end, bool executable);
 // [begin, end) is a private, unwritable mapping of `file`: its translations may come from, and go to, the cache. Forgotten
 // where set_executable(false) is said of it, since it may have been written to then.
 void set_guest_file(u64 begin, u64 end, const cache::GuestFile& file);
+// Code in [begin, end) has changed: mappings there are no longer what their files were.
+void guest_files_changed(u64 begin, u64 end);
 // The window for pc (made when there is none); nullptr without memory or when pc is not executable.
 cache::Window* window_for(u64 pc, u8 fp_context);
 cache::Window* find_window(u64 pc, u8 fp_context);

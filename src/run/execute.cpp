@@ -348,6 +348,7 @@ void guest_file_mapped(u64 begin, u64 end, const cache::GuestFile& file) {
 
 void guest_code_modified(u64 begin, u64 end) {
   LockGuard guard(translator_lock);
+  guest_files_changed(begin, end);
   g_statistics.invalidations += kill_translations(begin, end);
 }
 

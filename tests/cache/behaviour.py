@@ -83,6 +83,16 @@ class Patches(CacheTest):
             self.assertEqual((r.status, r.err, r.out), (0, "", 3 * line))
 
 
+    def test_a_file_that_changes_between_mapping_and_running(self):
+        cache = self.new_cache()
+        path = self.base / "late"
+        path.write_bytes(bytes(4096) + struct.pack("<2I", 0x52800000 | 7 << 5, 0xD65F03C0).ljust(4096, b"\0"))
+        harness.old(path)
+        for value, answer in ((None, 7), (None, 7), (9, 9), (11, 11), (None, 11)):
+            r = self.run_guest(cache, self.tricks, "late", path, *([value] if value else []))
+            self.assertEqual((r.status, r.err, int(r.out, 16)), (0, "", answer))
+
+
 class Engines(CacheTest):
     def test_hosts_side_by_side(self):
         cache = self.new_cache()
