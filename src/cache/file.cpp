@@ -2,9 +2,11 @@
 #include "cache/file.h"
 
 #include <asm/stat.h>
+#include <asm/statfs.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/mman.h>
 #include <linux/resource.h>
 
@@ -359,8 +361,31 @@ int directory() { return g_directory; }
 Access directory_access() { return g_access; }
 void set_translator(const Translator& t) { g_translator = t; }
 
+// Publishers meet in memory that they share: on a file system that another machine may write to (NFS, SMB, 9p, whatever is behind
+// FUSE) two would take the same room, and pages would change under those who run them.
+static bool is_local(int fd) {
+  constexpr u32 kZfs = 0x2fc12fc1, kBcachefs = 0xca451a4e, kRamfs = 0x858458f6;
+  struct statfs64 fs;
+  if (host_syscall(__NR_fstatfs, static_cast<u64>(fd), ptr(&fs))) return false;
+  switch (static_cast<u32>(fs.f_type)) {
+    case EXT4_SUPER_MAGIC:
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+    case OVERLAYFS_SUPER_MAGIC:
+    case EROFS_SUPER_MAGIC_V1:
+    case SQUASHFS_MAGIC:
+    case kZfs:
+    case kBcachefs:
+    case kRamfs: return true;
+    default: return false;
+  }
+}
+
 Access trust_in_directory(int fd) {
   struct stat st;
+  if (!is_local(fd)) return Access::None;
   if (host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st))) return Access::None;
   if ((st.st_mode & 0170000) != 0040000 || st.st_mode & 022) return Access::None;
   if (st.st_uid == static_cast<u64>(host_syscall(__NR_geteuid))) return Access::ReadWrite;

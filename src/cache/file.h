@@ -25,7 +25,7 @@ enum class Access : u8 { None, ReadOnly, ReadWrite };
 void use_directory(int fd, Access access);
 int directory();
 Access directory_access();
-// May `fd` be used as one? Owned by the effective user or root, writable by nobody else; no more than read-only unless it is
+// May `fd` be used as one? On a file system of this machine, owned by the effective user or root, writable by nobody else; no more than read-only unless it is
 // the effective user's own.
 Access trust_in_directory(int fd);
 // What the translator is: part of every file's name. And what lies at kCodeBegin of every window.

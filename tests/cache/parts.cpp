@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -118,6 +119,24 @@ class CacheFiles : public testing::Test {
   std::vector<Window*> windows_;
   std::vector<u64> mapped_;
 };
+
+TEST_F(CacheFiles, WhichDirectoriesAreTrusted) {
+  auto trust = [](const char* path) {
+    int fd = open(path, O_PATH | O_DIRECTORY);
+    Access a = trust_in_directory(fd);
+    close(fd);
+    return a;
+  };
+  EXPECT_EQ(trust(directory_.c_str()), Access::ReadWrite);
+  chmod(directory_.c_str(), 0755);
+  EXPECT_EQ(trust(directory_.c_str()), Access::ReadWrite);
+  for (unsigned mode : {0720u, 0702u, 01777u}) {
+    chmod(directory_.c_str(), mode);
+    EXPECT_EQ(trust(directory_.c_str()), Access::None) << mode;
+  }
+  EXPECT_EQ(trust("/proc/self"), Access::None) << "one of those that are no disk of this machine";
+  EXPECT_EQ(trust_in_directory(-1), Access::None);
+}
 
 TEST_F(CacheFiles, WhatWasPublishedIsSound) {
   Window& w = window();
