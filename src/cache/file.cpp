@@ -455,7 +455,9 @@ bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout) {
 
   u64 changed = ctime_of(st);
   // After a crash of the machine only sealed files are known to be on the disk whole.
-  bool ours = h->inode == static_cast<u32>(st.st_ino) && changed <= h->written_ns + kOwnChange && (h->sealed || h->written_ns >= boot_ns());
+  // A time to come was written down by a clock that was set back since, and says nothing.
+  bool ours = h->inode == static_cast<u32>(st.st_ino) && changed <= h->written_ns + kOwnChange && h->written_ns <= realtime_ns() + kOwnChange &&
+              (h->sealed || h->written_ns >= boot_ns());
   if (!ours && !verify_file(w)) {
     if (file.writable) host_syscall(__NR_unlinkat, static_cast<u64>(g_directory), ptr(file.name), 0);
     host_syscall(__NR_munmap, ptr(tables), layout.code);

@@ -111,6 +111,19 @@ class Damage(CacheTest):
         for _ in range(4):
             self.damaged(damage, seen=True)
 
+    def test_flips_under_a_clock_that_was_set_back(self):
+        def damage(path):
+            begin, end = self.areas(path)["index"]
+            with open(path, "r+b") as f:
+                f.seek(64)
+                f.write(struct.pack("<Q", time.time_ns() + 3600 * 10**9))
+                f.seek(begin)
+                data = f.read(end - begin)
+                at = self.random.choice([i for i in range(len(data)) if data[i]])
+            self.flip(path, begin + at, self.random.randrange(8))
+        for _ in range(4):
+            self.damaged(damage, seen=True)
+
     def test_truncated(self):
         for k in range(16):
             def damage(path):
