@@ -142,6 +142,21 @@ void enter(IndexEntry key) {
 
 /* -- Content ------------------------------------------------------------------------------------------------------- */
 
+// Pages of a file, which come back by themselves; not if one of them is a private copy (written through /proc/self/mem).
+void drop_file_pages(u64 begin, u64 bytes) {
+  constexpr u64 kPresent = u64{1} << 63, kSwapped = u64{1} << 62, kOfFile = u64{1} << 61;
+  i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr("/proc/self/pagemap"), O_RDONLY | O_CLOEXEC);
+  if (is_error(fd)) return;
+  u64 entries[512];
+  bool all = true;
+  for (u64 at = begin; at < begin + bytes && all; at += sizeof entries / 8 * kGuestPageSize) {
+    all = host_syscall(__NR_pread64, static_cast<u64>(fd), ptr(entries), sizeof entries, at / kGuestPageSize * 8) == sizeof entries;
+    for (u64 i = 0; i < 512 && all; i++) all = !(entries[i] & (kPresent | kSwapped)) || (entries[i] & kOfFile);
+  }
+  host_syscall(__NR_close, static_cast<u64>(fd));
+  if (all) host_syscall(__NR_madvise, begin, bytes, MADV_DONTNEED);
+}
+
 // Of the guest's memory: what is translated is what is hashed.
 bool prove_memory(u64 begin, u64 end, u64* proofs) {
   constexpr u64 kBuffer = 1 << 16;
@@ -151,11 +166,9 @@ bool prove_memory(u64 begin, u64 end, u64* proofs) {
     u64 size = end - at < kBuffer ? end - at : kBuffer;
     ok = !copy_from_guest(buffer, GuestAddr(at), size);
     for (u64 i = 0; i < size && ok; i += kPiece) proofs[(at - begin + i) / kPiece] = hash64(buffer + i, kPiece);
-    // Most of a large library is never executed: its pages do not stay this process's. They are the file's - the mapping was never
-    // writable - and come back by themselves.
+    // Most of a large library is never executed: its pages do not stay this process's.
     constexpr u64 kAtOnce = 4 << 20;
-    if ((at - begin + kBuffer) % kAtOnce == 0)
-      host_syscall(__NR_madvise, at + kBuffer - kAtOnce, kAtOnce, MADV_DONTNEED);
+    if ((at - begin + kBuffer) % kAtOnce == 0) drop_file_pages(at + kBuffer - kAtOnce, kAtOnce);
   }
   if (buffer) unmap_engine_pages(buffer, kBuffer);
   return ok;
