@@ -401,6 +401,8 @@ Access trust_in_directory(int fd) {
   if (!is_local(fd)) return Access::None;
   if (host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st))) return Access::None;
   if ((st.st_mode & 0170000) != 0040000 || st.st_mode & 022) return Access::None;
+  constexpr u64 kOverflowUid = 65534;  // somebody whom this user namespace does not know
+  if (st.st_uid == kOverflowUid) return Access::None;
   if (st.st_uid == static_cast<u64>(host_syscall(__NR_geteuid))) return Access::ReadWrite;
   return st.st_uid == 0 ? Access::ReadOnly : Access::None;
 }

@@ -16,7 +16,8 @@ namespace {
 
 constexpr u32 kLandingBytes = 5;  // lea rsp,[rsp+8] behind every translated call
 constexpr u64 kProtRwx = PROT_READ | PROT_WRITE | PROT_EXEC;
-constexpr u32 kClaimBytes = 32 << 10;  // taken at once where several processes publish at the same time
+// Taken at once where several processes publish at the same time: little at first, since what is left at a process's end is lost.
+constexpr u32 kFirstClaim = 4 << 10, kLargestClaim = 32 << 10;
 
 constexpr u64 kRegionsUntilDropped = 1024;  // some 2 MiB
 
@@ -124,8 +125,9 @@ Published publish_to_file(Window& w, const Room& room, const Draft& d) {
     }
     if (expected != room.begin) {
       // Somebody else publishes too: take enough for a while.
-      if (take(header_field(w, offsetof(Header, code_used)), kClaimBytes, w.layout.code_bytes, &w.claimed))
-        w.claimed_end = w.claimed + kClaimBytes;
+      w.claim_bytes = w.claim_bytes == 0 ? kFirstClaim : w.claim_bytes < kLargestClaim ? 2 * w.claim_bytes : kLargestClaim;
+      if (take(header_field(w, offsetof(Header, code_used)), w.claim_bytes, w.layout.code_bytes, &w.claimed))
+        w.claimed_end = w.claimed + w.claim_bytes;
       return Published::Again;
     }
   }

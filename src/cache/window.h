@@ -60,6 +60,7 @@ struct Window {
   Layout layout;
   const Header* header;
   u32 claimed, claimed_end;  // room in the file that this process took beforehand
+  u32 claim_bytes;           // how much the last time
   u64 stamped;               // when it last wrote down the time, by the TSC
   GrowingArray<Link> links;
   u64 insns_distinct, insns_translated, bytes, regions_published;

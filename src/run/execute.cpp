@@ -142,7 +142,7 @@ u64 entry_for(ThreadState& t) {
   LockGuard guard(translator_lock);
   if (!check_fetch(cpu)) return 0;
   cache::Window* w = window_for(cpu.pc, cpu.fp_context);
-  CHECK(w != nullptr);
+  if (!w) fatal(1, "out of memory: there is no room for translated code (RLIMIT_AS and RLIMIT_DATA count it)");
   if (cache::take_lost_pages()) detach_windows();
   if (u64 host = w->find(cpu.pc)) return host;
   const ExecutableRange* range = executable_range(cpu.pc);
