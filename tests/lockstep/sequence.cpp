@@ -237,6 +237,53 @@ bool Maker::fit(Insn* i, const CpuState& now) {
   return true;
 }
 
+void Maker::chain(Insn* i, u32 before) {
+  if (i->word >> 27 & 1 && !(i->word >> 25 & 1)) return;  // loads and stores have their bases
+  unsigned at = random_.one_in(2) ? 5 : 16;
+  u32 w = (i->word & ~(31u << at)) | (before & 31) << at;
+  if (decode(w) == i->op) i->word = w;
+}
+
+bool Maker::pair(u64 pc, u32* first, u32* second) {
+  Random& r = random_;
+  u32 d = r.below(31), d2 = r.one_in(4) ? r.below(31) : d;
+  auto row = [&](Op op, u32* word) {
+    Insn i;
+    if (!random_word(static_cast<unsigned>(op), &i)) return false;
+    *word = i.word;
+    return true;
+  };
+  switch (r.below(4)) {
+    case 0: {  // a round of AES
+      u32 decrypt = r.below(2);
+      *first = 0x4e284800 | decrypt << 12 | r.below(32) << 5 | d;
+      *second = 0x4e286800 | (r.one_in(4) ? r.below(2) : decrypt) << 12 | d << 5 | d2;
+      return true;
+    }
+    case 1:  // a number in halves
+      if (!row(r.one_in(3) ? Op::MOVN : r.one_in(3) ? Op::MOVK : Op::MOVZ, first) || !row(Op::MOVK, second)) return false;
+      *first = (*first & ~31u) | d;
+      *second = (*second & ~31u) | d;
+      return true;
+    case 2: {  // a page and the low bits
+      static const Op kSecond[] = {Op::ADD_imm, Op::SUB_imm, Op::LDR_uimm, Op::STR_uimm, Op::LDRS_uimm, Op::LDR_v_uimm,
+                                   Op::STR_v_uimm, Op::LDP_off, Op::LDUR, Op::STUR_v, Op::MOVK};
+      u64 pages = (kWork + kWorkSize / 2) / 4096 - pc / 4096;
+      *first = 0x90000000 | static_cast<u32>(pages & 3) << 29 | static_cast<u32>(pages >> 2 & 0x7ffff) << 5 | d;
+      if (!row(kSecond[r.below(sizeof kSecond / sizeof kSecond[0])], second)) return false;
+      *second = (*second & ~0x3e0u) | d << 5;
+      return true;
+    }
+    default: {  // an index made from 32 bits
+      static const Op kSecond[] = {Op::LDR_reg, Op::STR_reg, Op::LDRS_reg, Op::LDR_v_reg, Op::STR_v_reg};
+      *first = 0x53000000 | r.below(9) << 10 | static_cast<u32>(index_) << 5 | index_;  // UBFX W, W, #0
+      if (!row(kSecond[r.below(5)], second)) return false;
+      *second = (*second & ~0xe000u) | 0x4000;  // UXTW
+      return true;
+    }
+  }
+}
+
 bool Maker::make(unsigned focus, Sequence* out) {
   Random& r = random_;
   unsigned length = r.one_in(3) ? 1 : 1 + r.below(kMaxLength);
@@ -260,6 +307,7 @@ bool Maker::make(unsigned focus, Sequence* out) {
   Insn queued{};
   for (unsigned n = 0; n < length; n++) {
     Insn i;
+    u64 pc = at + 4 * n;
     for (int tries = 0;; tries++) {
       if (tries == 200) {
         i = Insn{0xd503201f, decode(0xd503201f)};  // NOP
@@ -272,9 +320,20 @@ bool Maker::make(unsigned focus, Sequence* out) {
       if (prefix_for) {
         i = queued;
         prefix_for = 0;
+        const RowInfo& info = kRows[static_cast<unsigned>(i.op)];
+        if (!(info.loads || info.stores) || (!register_offset(i.word) && reaches_work(now.XSP(i.Rn())))) break;
+        if (fit(&i, now)) break;
+        continue;
+      }
+      u32 first, second;
+      if (n != focus_at && n + 1 < length && n + 1 != focus_at && r.one_in(8) && pair(pc, &first, &second)) {
+        i = Insn{first, decode(first)};
+        queued = Insn{second, decode(second)};
+        prefix_for = first;
         break;
       }
       if (!random_word(row, &i)) return false;
+      if (n && r.one_in(4)) chain(&i, out->words[n - 1]);
       if (!fit(&i, now)) continue;
       u32 load = exclusive_load_before(i.word, r.below(31));
       if (load && n + 1 < length && r.below(4) && (load & 31) != i.Rn()) {
@@ -285,7 +344,6 @@ bool Maker::make(unsigned focus, Sequence* out) {
       break;
     }
     out->words[n] = i.word;
-    u64 pc = at + 4 * n;
     *reinterpret_cast<u32*>(pc) = i.word;
     // Only what is reached has an effect; after an exception the rest is decoration.
     if (now.pc == pc && now.exception.kind == ExceptionKind::None) Guest::step(now, i);

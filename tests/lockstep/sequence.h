@@ -33,6 +33,10 @@ class Maker {
   void random_state(a64::CpuState& s);
   bool fit(a64::Insn* i, const a64::CpuState& now);
   int pick_base(const a64::CpuState& now);
+  // Two instructions of which templates translate the second with what they know from the first. False: none came out.
+  bool pair(u64 pc, u32* first, u32* second);
+  // The word with a source that `before` wrote, where it stays the same row.
+  void chain(a64::Insn* i, u32 before);
 
   Guest& guest_;
   Random& random_;

@@ -8,36 +8,30 @@ namespace {
 
 unsigned size_of(Insn i) { return i.sf() ? 64 : 32; }
 
+// A constant shift by BMI2: EFLAGS stay. Changes rcx.
+void shift_keeping_flags(Emitter& e, unsigned size, Shift op, Reg dst, Reg src, unsigned amount) {
+  e.mov_imm(Reg::rcx, amount);
+  if (op == Shift::shl)
+    e.shlx(size, dst, src, Reg::rcx);
+  else if (op == Shift::shr)
+    e.shrx(size, dst, src, Reg::rcx);
+  else
+    e.sarx(size, dst, src, Reg::rcx);
+}
+bool must_keep_flags(Emitter& e) { return e.host().bmi2 && e.flags_held(); }
+
 // Sign- or zero-extension of the low bits of n: no flags change.
 void extend(Emitter& e, unsigned size, unsigned from, bool sign, unsigned d, unsigned n) {
   Reg dst = e.def(d, Reg::rax);
-  if (n == kZero) {
-    e.mov_imm(dst, 0);
-  } else if (Emitter::in_memory(n)) {
-    if (sign)
-      e.movsx(size, from, dst, Emitter::slot(n));
-    else
-      e.movzx(from, dst, Emitter::slot(n));
-  } else if (sign) {
-    e.movsx(size, from, dst, Emitter::home(n));
-  } else {
-    e.movzx(from, dst, Emitter::home(n));
-  }
+  e.load_extended(dst, n, from, sign, size);
   e.commit(d, dst);
 }
 
 void shift_constant(Emitter& e, Insn i, Shift op, unsigned amount) {
   unsigned size = size_of(i);
   Reg dst = e.def(i.Rd(), Reg::rax);
-  if (amount && e.host().bmi2 && e.flags_held()) {
-    Reg src = e.use(i.Rn(), Reg::rax, size);
-    e.mov_imm(Reg::rcx, amount);
-    if (op == Shift::shl)
-      e.shlx(size, dst, src, Reg::rcx);
-    else if (op == Shift::shr)
-      e.shrx(size, dst, src, Reg::rcx);
-    else
-      e.sarx(size, dst, src, Reg::rcx);
+  if (amount && must_keep_flags(e)) {
+    shift_keeping_flags(e, size, op, dst, e.use(i.Rn(), Reg::rax, size), amount);
     return e.commit(i.Rd(), dst);
   }
   if (amount) e.clobber_flags();
@@ -75,8 +69,24 @@ void UBFM(Emitter& e, Insn i) {
   if (s == size - 1) return shift_constant(e, i, Shift::shr, r);          // lsr
   if (s + 1 == r) return shift_constant(e, i, Shift::shl, size - r);      // lsl
   if (r == 0 && (s == 7 || s == 15 || s == 31)) return extend(e, size, s + 1, false, i.Rd(), i.Rn());
-  e.clobber_flags();
   Reg dst = e.def(i.Rd(), Reg::rax);
+  if (s == 31 && s < r) {  // lsl of a word: an index
+    if (!must_keep_flags(e)) e.clobber_flags();
+    e.load(dst, i.Rn(), 32);
+    if (must_keep_flags(e))
+      shift_keeping_flags(e, 64, Shift::shl, dst, dst, 64 - r);
+    else
+      e.shift_imm(Shift::shl, 64, dst, static_cast<u8>(64 - r));
+    return e.commit(i.Rd(), dst);
+  }
+  if (must_keep_flags(e)) {
+    Reg n = e.use(i.Rn(), Reg::rax, size);
+    unsigned left = size - 1 - s, right = s >= r ? left + r : r - s - 1;
+    if (left) shift_keeping_flags(e, size, Shift::shl, dst, n, left);
+    if (right) shift_keeping_flags(e, size, Shift::shr, dst, left ? dst : n, right);
+    return e.commit(i.Rd(), dst);
+  }
+  e.clobber_flags();
   e.load(dst, i.Rn(), size);
   if (s >= r) {  // ubfx: bits r..s to the bottom
     unsigned width = s - r + 1;
@@ -101,8 +111,15 @@ void SBFM(Emitter& e, Insn i) {
   unsigned size = size_of(i), r = i.immr(), s = i.imms();
   if (s == size - 1) return shift_constant(e, i, Shift::sar, r);  // asr
   if (r == 0 && (s == 7 || s == 15 || s == 31)) return extend(e, size, s + 1, true, i.Rd(), i.Rn());
-  e.clobber_flags();
   Reg dst = e.def(i.Rd(), Reg::rax);
+  if (must_keep_flags(e)) {
+    Reg n = e.use(i.Rn(), Reg::rax, size);
+    unsigned left = size - 1 - s, shift = s >= r ? left + r : r - s - 1;
+    if (left) shift_keeping_flags(e, size, Shift::shl, dst, n, left);
+    if (shift) shift_keeping_flags(e, size, Shift::sar, dst, left ? dst : n, shift);
+    return e.commit(i.Rd(), dst);
+  }
+  e.clobber_flags();
   e.load(dst, i.Rn(), size);
   e.shift_imm(Shift::shl, size, dst, static_cast<u8>(size - 1 - s));
   unsigned right = s >= r ? size - 1 - s + r : r - s - 1;

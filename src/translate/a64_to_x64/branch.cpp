@@ -29,10 +29,12 @@ static void compare_and_branch(Emitter& e, Insn i, CC cc) {
     if (cc == CC::e) e.jump(target);
     return;
   }
-  if (Emitter::in_memory(i.Rt()))
+  if (Emitter::in_memory(i.Rt()) && !e.fresh(i.Rt())) {
     e.alu_imm(Alu::cmp, size, Emitter::slot(i.Rt()), 0);
-  else
-    e.test(size, Emitter::home(i.Rt()), Emitter::home(i.Rt()));
+  } else {
+    Reg t = e.use(i.Rt(), Reg::rax, size);
+    e.test(size, t, t);
+  }
   e.jump_if(cc, target);
 }
 void CBZ(Emitter& e, Insn i) { compare_and_branch(e, i, CC::e); }
@@ -46,19 +48,24 @@ static void test_and_branch(Emitter& e, Insn i, bool set) {
     if (!set) e.jump(target);
     return;
   }
-  if (Emitter::in_memory(i.Rt())) {
+  Reg t = Emitter::home(i.Rt());
+  if (e.fresh(i.Rt())) {
+    t = Reg::rax;
+    e.load(t, i.Rt());
+  }
+  if (t == Reg::none) {
     Mem m = Emitter::slot(i.Rt());
     m.disp += static_cast<i32>(bit / 8);
     e.test_imm(8, m, 1 << (bit % 8));
     e.jump_if(set ? CC::ne : CC::e, target);
   } else if (bit < 8) {
-    e.test_imm(8, Emitter::home(i.Rt()), 1 << bit);
+    e.test_imm(8, t, 1 << bit);
     e.jump_if(set ? CC::ne : CC::e, target);
   } else if (bit < 32) {
-    e.test_imm(32, Emitter::home(i.Rt()), static_cast<i32>(1u << bit));
+    e.test_imm(32, t, static_cast<i32>(1u << bit));
     e.jump_if(set ? CC::ne : CC::e, target);
   } else {
-    e.bt_imm(64, Emitter::home(i.Rt()), static_cast<u8>(bit));
+    e.bt_imm(64, t, static_cast<u8>(bit));
     e.jump_if(set ? CC::b : CC::ae, target);
   }
 }

@@ -10,16 +10,28 @@ constexpr Mem nzcv_home() { return state(offsetof(CpuState, nzcv_image)); }
 constexpr Mem runtime(size_t offset) { return state(offsetof(ThreadState, runtime) + offset); }
 }  // namespace
 
-void Emitter::load_guest_address(Reg dst, u64 address) {
+bool Emitter::near(u64 address) const {
   i64 distance = static_cast<i64>(address - runs_at(at()));
+  return region_.window().near && distance > -0x7f000000 && distance < 0x7f000000;
+}
+
+void Emitter::load_guest_address(Reg dst, u64 address) {
   bool low = address <= 0xffffffff;
-  if (!low && region_.window().near && distance > -0x7f000000 && distance < 0x7f000000) {
+  if (!low && near(address)) {
     lea(64, dst, Mem::rip(address));
   } else {
     // A low address is the same in every process: only programs that are linked there have any.
     if (!low || region_.window().guest_begin > 0xffffffff) region_.set_position_dependent();
     mov_imm(dst, address);
   }
+}
+
+void Emitter::load_extended(Reg dst, unsigned n, unsigned from, bool sign, unsigned to) {
+  if (n == kZero) return mov_imm(dst, 0);
+  if (in_memory(n) && !fresh(n)) return sign ? movsx(to, from, dst, slot(n)) : movzx(from, dst, slot(n));
+  Reg src = use(n, dst, from == 32 && !sign ? 32 : 64);
+  if (src == dst && in_memory(n) && from == 32 && !sign) return;
+  sign ? movsx(to, from, dst, src) : movzx(from, dst, src);
 }
 
 /* -- NZCV -------------------------------------------------------------------------------------------------------- */
@@ -149,7 +161,47 @@ static u32 may_write(u32 word) {
   return 1u << t | 1u << (t + 1) % 32 | 1u << (t + 2) % 32 | 1u << (t + 3) % 32;  // structures
 }
 
+// Which general registers can an instruction write, as far as the block goes on behind it?
+static u32 may_write_general(u32 word) {
+  auto reg = [&](unsigned at) { return 1u << (word >> at & 31); };
+  if ((word >> 25 & 5) != 4) return reg(0);
+  switch (word >> 27 & 7) {
+    case 7: return reg(0) | (!(word >> 24 & 1) && word >> 10 & 1 ? reg(5) : 0);  // one register; its base written back
+    case 5: return reg(0) | reg(10) | (word >> 23 & 1 ? reg(5) : 0);             // pairs
+    default: return reg(0) | reg(5) | reg(10) | reg(16) | reg(16) << 1;          // exclusives, CASP, structures
+  }
+}
+// Which general registers does it write as 32 bits with zeros above? Those that are common as an index.
+static u32 writes_word(u32 word) {
+  auto reg = [&](unsigned at) { return 1u << (word >> at & 31); };
+  unsigned kind = word >> 24 & 31, sub = word >> 21 & 7;
+  switch (kind) {
+    case 0x0a: case 0x0b: case 0x11: case 0x12: case 0x13: case 0x1b: return word >> 31 ? 0 : reg(0);
+    case 0x1a:  // with carry, select, one and two sources; not conditional compare and flag manipulation
+      return word >> 31 || !(sub == 4 || sub == 6 || (sub == 0 && !(word >> 10 & 63))) ? 0 : reg(0);
+    default: break;
+  }
+  if (word >> 26 & 1) return 0;
+  if ((word >> 27 & 7) == 7 && (word >> 25 & 1) == 0) {
+    unsigned size = word >> 30, opc = word >> 22 & 3;
+    bool atomic = !(word >> 24 & 1) && word >> 21 & 1 && (word >> 10 & 3) != 2;
+    return !atomic && ((opc == 1 && size < 3) || (opc == 3 && size < 2)) ? reg(0) : 0;
+  }
+  if ((word & 0xfe400000) == 0x28400000) return reg(0) | reg(10);  // LDP of words
+  return 0;
+}
+
 void Emitter::end_instruction() {
+  u32 general = may_write_general(insn_.word), word = writes_word(insn_.word);
+  // A base that is written back and loaded too has whatever the semantics say.
+  bool is_load = (insn_.word >> 25 & 5) == 4;
+  if (is_load && general & 1u << (insn_.word >> 5 & 31)) word &= ~(1u << (insn_.word >> 5 & 31));
+  known_ = (known_ & ~general) | made_known_;
+  known_address_ = (known_address_ & ~general) | made_known_address_;
+  zero_above_word_ = (zero_above_word_ & ~general) | word;
+  made_known_ = made_known_address_ = 0;
+  aes_round_ = made_aes_round_;
+  made_aes_round_ = AesRound::None;
   u32 written = may_write(insn_.word);
   zero_above_32_ = (zero_above_32_ & ~written) | made_zero_above_32_;
   zero_above_64_ = (zero_above_64_ & ~written) | made_zero_above_64_ | made_zero_above_32_;

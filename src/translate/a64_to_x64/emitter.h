@@ -73,26 +73,41 @@ class Emitter : public x64::Assembler {
   Reg def(unsigned n, Reg scratch) { return n != kZero && home(n) != Reg::none ? home(n) : scratch; }
   void commit(unsigned n, Reg value) {
     if (n == kZero) return;
-    if (home(n) == Reg::none)
+    if (home(n) == Reg::none) {
       mov(64, slot(n), value);
-    else if (home(n) != value)
+      fresh_ |= 1u << n;
+    } else if (home(n) != value)
       mov(64, home(n), value);
   }
-  // dst = dst op Xn, from the memory home directly where that is where it lives. Changes flags unless op is a mov.
-  void alu_with(Alu op, unsigned size, Reg dst, unsigned n) {
+  // Was Xn's memory home written in this block? Then its value is best fetched by a MOV of its own, which renames memory (Zen 4:
+  // 1 cycle from the store); as an operand of anything else the load waits for the store (7.6 cycles). A home that was not
+  // written lately is an operand that costs nothing.
+  bool fresh(unsigned n) const { return n < 31 && (fresh_ >> n & 1); }
+  void written_in_place(unsigned n) { fresh_ |= 1u << n; }
+  // dst = dst op Xn; `scratch` is used for memory homes. Changes flags.
+  void alu_with(Alu op, unsigned size, Reg dst, unsigned n, Reg scratch = Reg::rcx) {
     if (n == kZero)
       alu_imm(op, size, dst, 0);
-    else if (in_memory(n))
+    else if (in_memory(n) && !fresh(n))
       alu(op, size, dst, slot(n));
     else
-      alu(op, size, dst, home(n));
+      alu(op, size, dst, use(n, scratch, size));
   }
+  // dst = the low `from` bits of Xn, extended. Flags survive.
+  void load_extended(Reg dst, unsigned n, unsigned from, bool sign, unsigned to = 64);
+  // What is known of general registers, within a block: numbers (MOVZ, MOVK), guest addresses (ADRP: position independent code
+  // must not hold them as numbers), and zeros above the low 32 bits.
+  bool known(unsigned n, u64* value) const { return is_known(known_, n, value); }
+  bool known_address(unsigned n, u64* value) const { return is_known(known_address_, n, value); }
+  void set_known(unsigned n, u64 value) { make_known(&made_known_, n, value); }
+  void set_known_address(unsigned n, u64 value) { make_known(&made_known_address_, n, value); }
+  bool zero_above_word(unsigned n) const { return n < 31 && (zero_above_word_ >> n & 1); }
 
   /* -- Guest addresses -------------------------------------------------------------------------------------------- */
   // dst = a guest address known now; position independent where the window is near. Flags survive.
   void load_guest_address(Reg dst, u64 address);
-  // [Xn or SP + offset] as a host operand; offsets beyond 32 bits do not occur. `scratch` is used for memory homes.
-  Mem address(unsigned n, i64 offset, Reg scratch) { return Mem(use(n, scratch), static_cast<i32>(offset)); }
+  // Can `address` be a rip-relative operand of the next instruction?
+  bool near(u64 address) const;
 
   /* -- Vectors ---------------------------------------------------------------------------------------------------- */
   static Xmm vhome(unsigned n) { return kVectorHomes[n]; }
@@ -129,6 +144,14 @@ class Emitter : public x64::Assembler {
   // for its result; whatever an instruction may write is forgotten otherwise.
   bool zero_above(unsigned n, unsigned bits) const { return (bits == 64 ? zero_above_64_ : zero_above_32_) >> n & 1; }
   void set_zero_above(unsigned n, unsigned bits) { (bits == 64 ? made_zero_above_64_ : made_zero_above_32_) |= 1u << n; }
+  // For AESMC and AESIMC directly behind AESE and AESD of the same register, which is how all programs use them: xmm0 holds what
+  // the round began with, xmm1 zero. Nobody enters between the two, or the block ends there.
+  enum class AesRound : u8 { None, Encrypt, Decrypt };
+  bool behind_aes_round(AesRound kind, unsigned n) const { return aes_round_ == kind && aes_register_ == n; }
+  void set_aes_round(AesRound kind, unsigned n) {
+    made_aes_round_ = kind;
+    aes_register_ = static_cast<u8>(n);
+  }
   // One of the window's constants as an operand; instructions with an immediate behind it say so (`trailing`).
   Mem constant(Constant c) const;
   // dst = a op Vn for SSE/VEX opcodes, with the memory home as operand where possible (aligned).
@@ -182,8 +205,22 @@ class Emitter : public x64::Assembler {
 
  private:
   friend class RegionBuilder;
+  bool is_known(u32 which, unsigned n, u64* value) const {
+    if (n >= 31 || !(which >> n & 1)) return false;
+    *value = constants_[n];
+    return true;
+  }
+  void make_known(u32* which, unsigned n, u64 value) {
+    if (n >= 31) return;
+    *which |= 1u << n;
+    constants_[n] = value;
+  }
   bool float_form() const { return form_ == FlagsForm::Float || form_ == FlagsForm::FloatSwapped; }
-  void forget_zeros() { zero_above_64_ = zero_above_32_ = 0; }
+  void forget_zeros() {  // and everything else that is known within a block only
+    zero_above_64_ = zero_above_32_ = 0;
+    fresh_ = known_ = known_address_ = zero_above_word_ = 0;
+    aes_round_ = AesRound::None;
+  }
   void end_instruction();
   void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
 
@@ -197,6 +234,11 @@ class Emitter : public x64::Assembler {
   bool live_out_ = false;
   u32 zero_above_64_ = 0, zero_above_32_ = 0;            // by guest register
   u32 made_zero_above_64_ = 0, made_zero_above_32_ = 0;  // by the current instruction
+  u32 fresh_ = 0, known_ = 0, known_address_ = 0, zero_above_word_ = 0;  // by guest register
+  u32 made_known_ = 0, made_known_address_ = 0;                          // by the current instruction
+  u64 constants_[31];
+  AesRound aes_round_ = AesRound::None, made_aes_round_ = AesRound::None;
+  u8 aes_register_ = 0;
   bool needed_ = false;  // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones
 };
 

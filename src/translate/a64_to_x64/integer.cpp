@@ -12,13 +12,30 @@ namespace {
 unsigned size_of(Insn i) { return i.sf() ? 64 : 32; }
 bool fits32(i64 v) { return v == static_cast<i32>(v); }
 
-// d = n + constant, flags untouched.
+// Can an operation that changes EFLAGS work on the memory home directly?
+bool in_place(Emitter& e, unsigned size, unsigned d, unsigned n) {
+  return size == 64 && d == n && d < 31 && Emitter::in_memory(d) && !e.flags_held();
+}
+
+// d = n + constant, the guest's flags untouched.
 void add_constant(Emitter& e, unsigned size, unsigned d, unsigned n, i64 constant) {
   if (constant == 0) {
     Reg dst = e.def(d, Reg::rax);
     if (size == 32 || d != n) e.load(dst, n, size);
     if (d != n || size == 32) e.commit(d, dst);
     return;
+  }
+  u64 address;
+  if (size == 64 && e.known_address(n, &address)) {  // ADRP and the low bits
+    Reg dst = e.def(d, Reg::rax);
+    e.load_guest_address(dst, address + static_cast<u64>(constant));
+    e.commit(d, dst);
+    return e.set_known_address(d, address + static_cast<u64>(constant));
+  }
+  if (in_place(e, size, d, n)) {
+    e.clobber_flags();
+    e.alu_imm(Alu::add, 64, Emitter::slot(d), static_cast<i32>(constant));
+    return e.written_in_place(d);
   }
   Reg dst = e.def(d, Reg::rax);
   e.lea(size, dst, Mem(e.use(n, Reg::rax), static_cast<i32>(constant)));
@@ -30,11 +47,16 @@ void add_sub_constant_flags(Emitter& e, Alu op, unsigned size, unsigned d, unsig
   e.clobber_flags();
   FlagsForm form = op == Alu::sub ? FlagsForm::Sub : FlagsForm::Add;
   if (op == Alu::sub && d == kZero) {
-    if (Emitter::in_memory(n))
+    if (Emitter::in_memory(n) && !e.fresh(n))
       e.alu_imm(Alu::cmp, size, Emitter::slot(n), constant);
     else
-      e.alu_imm(Alu::cmp, size, e.use(n, Reg::rax), constant);
+      e.alu_imm(Alu::cmp, size, e.use(n, Reg::rax, size), constant);
   } else {
+    if (in_place(e, size, d, n)) {
+      e.alu_imm(op, 64, Emitter::slot(d), constant);
+      e.written_in_place(d);
+      return e.set_flags(form);
+    }
     Reg dst = e.def(d, Reg::rax);
     if (d == kZero || d != n || Emitter::in_memory(n)) e.load(dst, n, size);
     e.alu_imm(op, size, dst, constant);
@@ -52,31 +74,31 @@ Reg shifted(Emitter& e, unsigned size, unsigned m, unsigned kind, unsigned amoun
   return Reg::rcx;
 }
 
-// Xm extended and shifted left into rcx.
-void load_extended(Emitter& e, unsigned m, unsigned option, unsigned shift) {
+// Xm extended; in `scratch` unless its home will do.
+Reg extended(Emitter& e, unsigned m, unsigned option, Reg scratch) {
   unsigned bits = 8u << (option & 3);
-  if (m == kZero) {
-    e.mov_imm(Reg::rcx, 0);
-    return;
-  }
-  bool sign = option & 4;
-  if (bits == 64) {
-    e.load(Reg::rcx, m);
-  } else if (Emitter::in_memory(m)) {
-    if (sign)
-      e.movsx(64, bits, Reg::rcx, Emitter::slot(m));
-    else
-      e.movzx(bits, Reg::rcx, Emitter::slot(m));
-  } else if (sign) {
-    e.movsx(64, bits, Reg::rcx, Emitter::home(m));
-  } else {
-    e.movzx(bits, Reg::rcx, Emitter::home(m));
-  }
-  if (shift) e.shift_imm(Shift::shl, 64, Reg::rcx, static_cast<u8>(shift));
+  if (bits == 64 || m == kZero || (option == 2 && e.zero_above_word(m))) return e.use(m, scratch);
+  e.load_extended(scratch, m, bits, option & 4);
+  return scratch;
+}
+
+// d = n - right, in LEA's way: EFLAGS stay. Changes `right`, which is scratch and not rax.
+void subtract_by_lea(Emitter& e, unsigned size, unsigned d, unsigned n, Reg right) {
+  e.not_(size, right);
+  Reg dst = e.def(d, Reg::rax);
+  if (n == kZero)
+    e.lea(size, dst, Mem(right, 1));
+  else
+    e.lea(size, dst, Mem(e.use(n, Reg::rax, size), right, 1, 1));
+  e.commit(d, dst);
 }
 
 // d = n op m for registers as they are; the flags are the caller's business.
 void binary(Emitter& e, Alu op, unsigned size, unsigned d, unsigned n, unsigned m) {
+  if (in_place(e, size, d, n) && m != kZero) {
+    e.alu(op, 64, Emitter::slot(d), e.use(m, Reg::rcx));
+    return e.written_in_place(d);
+  }
   Reg dst = e.def(d, Reg::rax);
   if (d == m && d != n && dst != Reg::rax) {
     if (op == Alu::sub) {
@@ -103,12 +125,16 @@ void add_sub_shift(Emitter& e, Insn i, Alu op, bool flags) {
     e.commit(d, dst);
     return;
   }
+  if (!flags && op == Alu::sub && amount == 0 && d != kZero && e.flags_held()) {
+    e.load(Reg::rcx, m, size);
+    return subtract_by_lea(e, size, d, n, Reg::rcx);
+  }
   e.clobber_flags();
   if (flags && d == kZero && op == Alu::sub) {
     if (amount == 0) {
       if (n != kZero && !Emitter::in_memory(n)) {
         e.alu_with(Alu::cmp, size, Emitter::home(n), m);
-      } else if (Emitter::in_memory(n) && m != kZero && !Emitter::in_memory(m)) {
+      } else if (Emitter::in_memory(n) && !e.fresh(n) && m != kZero && !Emitter::in_memory(m)) {
         e.alu(Alu::cmp, size, Emitter::slot(n), Emitter::home(m));
       } else {
         e.load(Reg::rax, n, size);
@@ -144,15 +170,31 @@ void add_sub_shift(Emitter& e, Insn i, Alu op, bool flags) {
 }
 
 void add_sub_ext(Emitter& e, Insn i, Alu op, bool flags) {
-  unsigned size = size_of(i), n = Emitter::sp(i.Rn()), d = flags ? i.Rd() : Emitter::sp(i.Rd());
+  unsigned size = size_of(i), n = Emitter::sp(i.Rn()), d = flags ? i.Rd() : Emitter::sp(i.Rd()), shift = i.imm3();
+  if (!flags && op == Alu::add && shift <= 3) {  // one LEA
+    Reg index = extended(e, i.Rm(), i.option(), Reg::rcx);
+    Reg dst = e.def(d, Reg::rax);
+    e.lea(size, dst, Mem(e.use(n, Reg::rax, size), index, static_cast<u8>(1 << shift), 0));
+    return e.commit(d, dst);
+  }
+  if (!flags && op == Alu::sub && shift == 0 && e.flags_held()) {
+    if (Reg right = extended(e, i.Rm(), i.option(), Reg::rcx); right != Reg::rcx) e.mov(64, Reg::rcx, right);
+    return subtract_by_lea(e, size, d, n, Reg::rcx);
+  }
   e.clobber_flags();
-  load_extended(e, i.Rm(), i.option(), i.imm3());
+  Reg right = extended(e, i.Rm(), i.option(), Reg::rcx);
+  if (shift) {
+    if (right != Reg::rcx) e.mov(64, Reg::rcx, right);
+    right = Reg::rcx;
+    e.shift_imm(Shift::shl, 64, right, static_cast<u8>(shift));
+  }
   if (flags && d == kZero && op == Alu::sub) {
-    e.alu(Alu::cmp, size, e.use(n, Reg::rax, size), Reg::rcx);
+    e.alu(Alu::cmp, size, e.use(n, Reg::rax, size), right);
   } else {
     Reg dst = e.def(d, Reg::rax);
+    if (dst == right && d != n) dst = Reg::rax;
     if (d != n || dst == Reg::rax) e.load(dst, n, size);
-    e.alu(op, size, dst, Reg::rcx);
+    e.alu(op, size, dst, right);
     e.commit(d, dst);
   }
   if (flags) e.set_flags(op == Alu::sub ? FlagsForm::Sub : FlagsForm::Add);
@@ -185,22 +227,23 @@ void logical_imm(Emitter& e, Insn i, Alu op, bool flags) {
   if (!flags && op == Alu::and_ && (mask == 0xff || mask == 0xffff || mask == 0xffffffff)) {
     unsigned from = mask == 0xff ? 8 : mask == 0xffff ? 16 : 32;
     Reg dst = e.def(d, Reg::rax);
-    if (Emitter::in_memory(n))
-      e.movzx(from, dst, Emitter::slot(n));
-    else
-      e.movzx(from, dst, Emitter::home(n));
+    e.load_extended(dst, n, from, false);
     e.commit(d, dst);
     return;
   }
   e.clobber_flags();
   i64 imm = size == 32 ? static_cast<i64>(static_cast<i32>(mask)) : static_cast<i64>(mask);
   if (flags && d == kZero && fits32(imm)) {
-    if (Emitter::in_memory(n))
+    if (Emitter::in_memory(n) && !e.fresh(n))
       e.test_imm(size, Emitter::slot(n), static_cast<i32>(imm));
     else
-      e.test_imm(size, e.use(n, Reg::rax), static_cast<i32>(imm));
+      e.test_imm(size, e.use(n, Reg::rax, size), static_cast<i32>(imm));
     e.set_flags(FlagsForm::Logic);
     return;
+  }
+  if (!flags && fits32(imm) && in_place(e, size, d, n)) {
+    e.alu_imm(op, 64, Emitter::slot(d), static_cast<i32>(imm));
+    return e.written_in_place(d);
   }
   Reg dst = e.def(d, Reg::rax);
   if (fits32(imm)) {
@@ -226,12 +269,12 @@ void logical_shift(Emitter& e, Insn i, Alu op, bool invert, bool flags) {
   }
   e.clobber_flags();
   if (flags && !invert && d == kZero && amount == 0 && n != kZero) {
-    if (m != kZero && Emitter::in_memory(m) && !Emitter::in_memory(n))
+    if (m != kZero && Emitter::in_memory(m) && !Emitter::in_memory(n) && !e.fresh(m))
       e.rm(size, 0x85, Emitter::home(n), Emitter::slot(m));  // test
-    else if (Emitter::in_memory(n) && m != n)
+    else if (Emitter::in_memory(n) && m != n && !e.fresh(n))
       e.rm(size, 0x85, e.use(m, Reg::rcx, size), Emitter::slot(n));
     else
-      e.test(size, e.use(n, Reg::rax, size), e.use(m, Reg::rax, size));
+      e.test(size, e.use(n, Reg::rax, size), m == n ? e.use(n, Reg::rax, size) : e.use(m, Reg::rcx, size));
     e.set_flags(FlagsForm::Logic);
     return;
   }
@@ -295,18 +338,29 @@ void BICS_shift(Emitter& e, Insn i) { logical_shift(e, i, Alu::and_, true, true)
 
 void MOVZ(Emitter& e, Insn i) {
   Reg dst = e.def(i.Rd(), Reg::rax);
-  e.mov_imm(dst, static_cast<u64>(i.imm16()) << (16 * i.hw()));
+  u64 value = static_cast<u64>(i.imm16()) << (16 * i.hw());
+  e.mov_imm(dst, value);
   e.commit(i.Rd(), dst);
+  e.set_known(i.Rd(), value);
 }
 void MOVN(Emitter& e, Insn i) {
   u64 value = ~(static_cast<u64>(i.imm16()) << (16 * i.hw()));
+  if (!i.sf()) value = static_cast<u32>(value);
   Reg dst = e.def(i.Rd(), Reg::rax);
-  e.mov_imm(dst, i.sf() ? value : static_cast<u32>(value));
+  e.mov_imm(dst, value);
   e.commit(i.Rd(), dst);
+  e.set_known(i.Rd(), value);
 }
 void MOVK(Emitter& e, Insn i) {
   if (i.Rd() == kZero) return;
   u64 mask = u64{0xffff} << (16 * i.hw()), value = static_cast<u64>(i.imm16()) << (16 * i.hw());
+  if (u64 before; e.known(i.Rd(), &before)) {
+    u64 all = (before & ~mask) | value;
+    Reg dst = e.def(i.Rd(), Reg::rax);
+    e.mov_imm(dst, i.sf() ? all : static_cast<u32>(all));
+    e.commit(i.Rd(), dst);
+    return e.set_known(i.Rd(), i.sf() ? all : static_cast<u32>(all));
+  }
   // Not as a 16-bit store into a memory home: the next load of 64 bits would wait for it (no store forwarding).
   e.clobber_flags();
   Reg dst = e.def(i.Rd(), Reg::rdx);
@@ -331,12 +385,15 @@ void ADR(Emitter& e, Insn i) {
   Reg dst = e.def(i.Rd(), Reg::rax);
   e.load_guest_address(dst, e.pc() + static_cast<u64>(offset));
   e.commit(i.Rd(), dst);
+  e.set_known_address(i.Rd(), e.pc() + static_cast<u64>(offset));
 }
 void ADRP(Emitter& e, Insn i) {
   i64 offset = static_cast<i64>(static_cast<u64>(i.immhi() << 2 | i.immlo()) << 43) >> 31;
+  u64 page = (e.pc() & ~u64{0xfff}) + static_cast<u64>(offset);
   Reg dst = e.def(i.Rd(), Reg::rax);
-  e.load_guest_address(dst, (e.pc() & ~u64{0xfff}) + static_cast<u64>(offset));
+  e.load_guest_address(dst, page);
   e.commit(i.Rd(), dst);
+  e.set_known_address(i.Rd(), page);
 }
 
 /* -- With carry ---------------------------------------------------------------------------------------------------- */
@@ -401,15 +458,15 @@ static void select(Emitter& e, Insn i, Else otherwise) {
   }
   Reg dst = e.def(d, Reg::rax);
   if (dst == other) {  // d's home holds m: keep it unless the condition holds
-    if (n == kZero || Emitter::home(n) != Reg::none) {
+    if (n == kZero || Emitter::home(n) != Reg::none || e.fresh(n)) {
       Reg source = e.use(n, Reg::rax, size);
       e.cmov(size, cc, dst, source);
     } else {
       e.cmov(size, cc, dst, Emitter::slot(n));
     }
   } else {
-    e.load(dst, n, size);
-    e.cmov(size, x64::invert(cc), dst, other);
+    if (dst != e.use(n, dst, size)) e.mov(size, dst, Emitter::home(n));
+    e.cmov(size, x64::invert(cc), dst, other);  // 32 bits: clears the rest whether it moves or not
   }
   e.commit(d, dst);
 }

@@ -23,8 +23,12 @@ struct Address {
   Writeback mode;
 };
 
-Address address(Emitter& e, unsigned rn, i64 offset, Writeback mode) {
+Address address(Emitter& e, unsigned rn, i64 offset, Writeback mode, bool pair = false) {
   unsigned base = Emitter::sp(rn);
+  u64 known;
+  // What ADRP has made: its page and the low bits here in one operand.
+  if (mode == Writeback::None && !pair && e.known_address(base, &known) && e.near(known + static_cast<u64>(offset)))
+    return Address{Mem::rip(known + static_cast<u64>(offset)), base, offset, mode};
   Reg r = e.use(base, Reg::rcx);
   return Address{Mem(r, static_cast<i32>(mode == Writeback::Post ? 0 : offset)), base, offset, mode};
 }
@@ -81,21 +85,11 @@ Mem register_offset(Emitter& e, Insn i, unsigned lsize) {
   unsigned shift = i.scaled() ? lsize : 0;
   if (i.Rm() == kZero) return Mem(base, 0);
   Reg index;
-  if (i.option() == 3 || i.option() == 7) {
+  if (i.option() & 1 || (i.option() == 2 && e.zero_above_word(i.Rm()))) {
     index = e.use(i.Rm(), Reg::rdx);
   } else {  // UXTW, SXTW
     index = Reg::rdx;
-    bool sign = i.option() == 6;
-    if (Emitter::in_memory(i.Rm())) {
-      if (sign)
-        e.movsx(64, 32, index, Emitter::slot(i.Rm()));
-      else
-        e.mov(32, index, Emitter::slot(i.Rm()));
-    } else if (sign) {
-      e.movsx(64, 32, index, Emitter::home(i.Rm()));
-    } else {
-      e.mov(32, index, Emitter::home(i.Rm()));
-    }
+    e.load_extended(index, i.Rm(), 32, i.option() == 6);
   }
   if (shift <= 3) return Mem(base, index, static_cast<u8>(1u << shift), 0);
   // 16-byte elements: scale by 8 twice over.
@@ -146,7 +140,7 @@ void load_pair(Emitter& e, Insn i, Writeback mode, bool sign) {
   unsigned size = sign ? 32 : i.sf() ? 64 : 32, bytes = size / 8;
   unsigned t = i.Rt(), t2 = i.Rt2();
   if (t == t2) return e.call_semantics();
-  Address a = address(e, i.Rn(), simm7(i) * bytes, mode);
+  Address a = address(e, i.Rn(), simm7(i) * bytes, mode, true);
   if (mode != Writeback::None && (t == a.base || t2 == a.base)) return e.call_semantics();
   Mem second = a.access;
   second.disp += static_cast<i32>(bytes);
@@ -169,7 +163,7 @@ void load_pair(Emitter& e, Insn i, Writeback mode, bool sign) {
 void store_pair(Emitter& e, Insn i, Writeback mode) {
   unsigned size = i.sf() ? 64 : 32, bytes = size / 8;
   unsigned t = i.Rt(), t2 = i.Rt2();
-  Address a = address(e, i.Rn(), simm7(i) * bytes, mode);
+  Address a = address(e, i.Rn(), simm7(i) * bytes, mode, true);
   if (mode != Writeback::None && (t == a.base || t2 == a.base)) return e.call_semantics();
   Mem second = a.access;
   second.disp += static_cast<i32>(bytes);
@@ -187,7 +181,7 @@ void store_pair(Emitter& e, Insn i, Writeback mode) {
 void load_pair_vector(Emitter& e, Insn i, Writeback mode) {
   unsigned bytes = 4u << i.lsize(), t = i.Rt(), t2 = i.Rt2();
   if (t == t2) return e.call_semantics();
-  Address a = address(e, i.Rn(), simm7(i) * bytes, mode);
+  Address a = address(e, i.Rn(), simm7(i) * bytes, mode, true);
   Mem second = a.access;
   second.disp += static_cast<i32>(bytes);
   auto get = [&](Xmm x, Mem m) {
@@ -211,7 +205,7 @@ void load_pair_vector(Emitter& e, Insn i, Writeback mode) {
 
 void store_pair_vector(Emitter& e, Insn i, Writeback mode) {
   unsigned bytes = 4u << i.lsize();
-  Address a = address(e, i.Rn(), simm7(i) * bytes, mode);
+  Address a = address(e, i.Rn(), simm7(i) * bytes, mode, true);
   Mem second = a.access;
   second.disp += static_cast<i32>(bytes);
   auto put = [&](Mem m, unsigned r) {

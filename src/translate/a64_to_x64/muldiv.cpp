@@ -20,28 +20,17 @@ void multiply_add(Emitter& e, Insn i, bool subtract) {
   e.load(Reg::rax, i.Rn(), size);
   if (i.Rm() == kZero)
     e.mov_imm(Reg::rax, 0);
-  else if (Emitter::in_memory(i.Rm()))
+  else if (Emitter::in_memory(i.Rm()) && !e.fresh(i.Rm()))
     e.imul(size, Reg::rax, Emitter::slot(i.Rm()));
   else
-    e.imul(size, Reg::rax, Emitter::home(i.Rm()));
+    e.imul(size, Reg::rax, e.use(i.Rm(), Reg::rcx, size));
   accumulate(e, i, size, subtract);
-}
-
-void load_32(Emitter& e, Reg dst, unsigned n, bool sign) {
-  if (n == kZero)
-    e.mov_imm(dst, 0);
-  else if (!sign)
-    e.load(dst, n, 32);
-  else if (Emitter::in_memory(n))
-    e.movsx(64, 32, dst, Emitter::slot(n));
-  else
-    e.movsx(64, 32, dst, Emitter::home(n));
 }
 
 void multiply_add_long(Emitter& e, Insn i, bool sign, bool subtract) {
   e.clobber_flags();
-  load_32(e, Reg::rax, i.Rn(), sign);
-  load_32(e, Reg::rcx, i.Rm(), sign);
+  e.load_extended(Reg::rax, i.Rn(), 32, sign);
+  e.load_extended(Reg::rcx, i.Rm(), 32, sign);
   e.imul(64, Reg::rax, Reg::rcx);
   accumulate(e, i, 64, subtract);
 }

@@ -8,7 +8,8 @@ using namespace simd;
 
 namespace {
 
-constexpr HostOp kAesEnc{2, 0xdc}, kAesEncLast{2, 0xdd}, kAesDecLast{2, 0xdf}, kAesImc{2, 0xdb};
+constexpr HostOp kAesEnc{2, 0xdc}, kAesEncLast{2, 0xdd}, kAesDec{2, 0xde}, kAesDecLast{2, 0xdf}, kAesImc{2, 0xdb};
+using AesRound = Emitter::AesRound;
 constexpr u8 kSha256Rounds2 = 0xcb, kSha256Message1 = 0xcc, kSha256Message2 = 0xcd;
 
 // The SHA extensions have no VEX forms.
@@ -28,13 +29,23 @@ void sha(Emitter& e, u8 code, Xmm dst, Xmm src) {
 }
 
 // The last round with a zero key is SubBytes and ShiftRows (or their inverses).
-void aes_round(Emitter& e, Insn i, HostOp last) {
+void aes_round(Emitter& e, Insn i, HostOp last, AesRound kind) {
   if (!e.host().aes) return e.call_semantics();
-  e.vload(kA, i.Rd());
-  op(e, kXor, kA, kA, i.Rn());
+  op(e, kXor, kA, e.vuse(i.Rd(), kA), i.Rn());
   zero(e, kB);
-  op(e, last, kA, kA, kB);
-  e.vcommit(i.Rd(), kA);
+  Xmm x = e.vdef(i.Rd(), kC);
+  op(e, last, x, kA, kB);
+  e.vcommit(i.Rd(), x);
+  e.set_aes_round(kind, i.Rd());
+}
+
+// A host round of what AESE or AESD began with is its result mixed.
+bool mixed_round(Emitter& e, Insn i, HostOp round, AesRound kind) {
+  if (!e.behind_aes_round(kind, i.Rn())) return false;
+  Xmm x = e.vdef(i.Rd(), kA);
+  op(e, round, x, kA, kB);
+  e.vcommit(i.Rd(), x);
+  return true;
 }
 
 void shuffle_ps(Emitter& e, Xmm dst, Xmm a, Xmm b, u8 imm) {
@@ -87,11 +98,12 @@ void rotate_words(Emitter& e, Xmm x, unsigned n, Xmm scratch) {
 
 }  // namespace
 
-void AESE(Emitter& e, Insn i) { aes_round(e, i, kAesEncLast); }
-void AESD(Emitter& e, Insn i) { aes_round(e, i, kAesDecLast); }
+void AESE(Emitter& e, Insn i) { aes_round(e, i, kAesEncLast, AesRound::Encrypt); }
+void AESD(Emitter& e, Insn i) { aes_round(e, i, kAesDecLast, AesRound::Decrypt); }
 
 void AESMC(Emitter& e, Insn i) {
   if (!e.host().aes) return e.call_semantics();
+  if (mixed_round(e, i, kAesEnc, AesRound::Encrypt)) return;
   // The inverse of a last round, then a whole one: MixColumns remains.
   e.vload(kA, i.Rn());
   zero(e, kB);
@@ -102,6 +114,7 @@ void AESMC(Emitter& e, Insn i) {
 
 void AESIMC(Emitter& e, Insn i) {
   if (!e.host().aes) return e.call_semantics();
+  if (mixed_round(e, i, kAesDec, AesRound::Decrypt)) return;
   Xmm x = e.vdef(i.Rd(), kA);
   op1(e, kAesImc, x, i.Rn());
   e.vcommit(i.Rd(), x);
