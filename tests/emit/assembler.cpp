@@ -254,6 +254,7 @@ void arithmetic() {
         expect([&](Assembler& a) { a.imul(s, d, r); }, "imul", {reg(d, s), reg(r, s)});
         expect([&](Assembler& a) { a.shrd(s, d, r, 13); }, "shrd", {reg(d, s), reg(r, s), immediate(13, 8)});
         expect([&](Assembler& a) { a.lzcnt(s, d, r); }, "lzcnt", {reg(d, s), reg(r, s)});
+        expect([&](Assembler& a) { a.tzcnt(s, d, r); }, "tzcnt", {reg(d, s), reg(r, s)});
         expect([&](Assembler& a) { a.bsr(s, d, r); }, "bsr", {reg(d, s), reg(r, s)});
         expect([&](Assembler& a) { a.popcnt(s, d, r); }, "popcnt", {reg(d, s), reg(r, s)});
         for (Reg c : {Reg::rcx, Reg::r9, Reg::rbp}) {

@@ -253,7 +253,11 @@ bool Maker::pair(u64 pc, u32* first, u32* second) {
     *word = i.word;
     return true;
   };
-  switch (r.below(4)) {
+  switch (r.below(5)) {
+    case 3:  // trailing zeros
+      *first = 0x5ac00000 | r.below(2) << 31 | r.below(32) << 5 | d;
+      *second = 0x5ac01000 | r.below(2) << 31 | d << 5 | d2;
+      return true;
     case 0: {  // a round of AES
       u32 decrypt = r.below(2);
       *first = 0x4e284800 | decrypt << 12 | r.below(32) << 5 | d;

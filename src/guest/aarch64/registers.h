@@ -50,6 +50,8 @@ struct Exception {
   u64 addr;
 };
 
+inline constexpr u64 kDczid = 4;  // DCZID_EL0: DC ZVA allowed, 2^4 words
+inline constexpr u64 kZvaSize = 64;
 inline constexpr u32 kFpcrAHP = 1u << 26, kFpcrDN = 1u << 25, kFpcrFZ = 1u << 24, kFpcrFZ16 = 1u << 19;
 inline constexpr unsigned kFpcrRModeShift = 22;
 inline constexpr u32 kFpsrIOC = 1, kFpsrDZC = 2, kFpsrOFC = 4, kFpsrUFC = 8, kFpsrIXC = 16, kFpsrIDC = 128,

@@ -127,6 +127,10 @@ class Assembler {
     byte(0xf3);
     rr0f(size, 0xbd, dst, src);
   }
+  void tzcnt(unsigned size, Reg dst, Reg src) {  // BMI1
+    byte(0xf3);
+    rr0f(size, 0xbc, dst, src);
+  }
   void bsr(unsigned size, Reg dst, Reg src) { rr0f(size, 0xbd, dst, src); }
   void bt_imm(unsigned size, Reg r, u8 bit) {
     rr0f(size, 0xba, Reg(4), r);

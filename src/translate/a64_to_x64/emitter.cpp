@@ -202,6 +202,8 @@ void Emitter::end_instruction() {
   made_known_ = made_known_address_ = 0;
   aes_round_ = made_aes_round_;
   made_aes_round_ = AesRound::None;
+  reversed_ = made_reversed_;
+  made_reversed_ = ~0u;
   u32 written = may_write(insn_.word);
   zero_above_32_ = (zero_above_32_ & ~written) | made_zero_above_32_;
   zero_above_64_ = (zero_above_64_ & ~written) | made_zero_above_64_ | made_zero_above_32_;

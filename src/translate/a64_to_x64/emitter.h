@@ -152,6 +152,9 @@ class Emitter : public x64::Assembler {
     made_aes_round_ = kind;
     aes_register_ = static_cast<u8>(n);
   }
+  // For CLZ directly behind RBIT, which counts trailing zeros: rdx holds what was reversed.
+  bool behind_reversal(unsigned n) const { return reversed_ == n; }
+  void set_reversed(unsigned n) { made_reversed_ = n; }
   // One of the window's constants as an operand; instructions with an immediate behind it say so (`trailing`).
   Mem constant(Constant c) const;
   // dst = a op Vn for SSE/VEX opcodes, with the memory home as operand where possible (aligned).
@@ -220,6 +223,7 @@ class Emitter : public x64::Assembler {
     zero_above_64_ = zero_above_32_ = 0;
     fresh_ = known_ = known_address_ = zero_above_word_ = 0;
     aes_round_ = AesRound::None;
+    reversed_ = ~0u;
   }
   void end_instruction();
   void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
@@ -239,6 +243,7 @@ class Emitter : public x64::Assembler {
   u64 constants_[31];
   AesRound aes_round_ = AesRound::None, made_aes_round_ = AesRound::None;
   u8 aes_register_ = 0;
+  unsigned reversed_ = ~0u, made_reversed_ = ~0u;
   bool needed_ = false;  // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones
 };
 

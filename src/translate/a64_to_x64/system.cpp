@@ -30,13 +30,26 @@ void MSR_TPIDR_EL0(Emitter& e, Insn i) {
   e.mov(64, state(offsetof(CpuState, tpidr_el0)), e.use(i.Rt(), Reg::rax));
 }
 
+void MRS_FPCR(Emitter& e, Insn i) {
+  Reg dst = e.def(i.Rt(), Reg::rax);
+  e.mov(32, dst, state(offsetof(CpuState, fpcr)));
+  e.commit(i.Rt(), dst);
+}
+// memset asks for DCZID_EL0 each time.
+void MRS(Emitter& e, Insn i) {
+  if (!(i.o0() == 1 && i.op1() == 3 && i.CRn() == 0 && i.CRm() == 0 && i.op2() == 7)) return e.call_semantics();
+  Reg dst = e.def(i.Rt(), Reg::rax);
+  e.mov_imm(dst, a64::kDczid);
+  e.commit(i.Rt(), dst);
+}
+
 void DC_ZVA(Emitter& e, Insn i) {
   Mem m(Reg::rax, 0);
   e.clobber_flags();
   e.load(Reg::rax, i.Rt());
-  e.alu_imm(Alu::and_, 64, Reg::rax, -64);
+  e.alu_imm(Alu::and_, 64, Reg::rax, -static_cast<i32>(a64::kZvaSize));
   e.xorps_self(Xmm::x0);
-  for (i32 n = 0; n < 64; n += 16) {
+  for (i32 n = 0; n < static_cast<i32>(a64::kZvaSize); n += 16) {
     m.disp = n;
     e.movups(m, Xmm::x0);
   }

@@ -35,8 +35,6 @@ constexpr u64 kIdAa64Mmfr0 = 0x111ff000000;
 // CTR_EL0: IDC = 1, DIC = 0, CWG = ERG = 64 bytes, D and I lines of 64 bytes, PIPT. DIC must be 0 whatever N1
 // says: we need the guest's IC IVAU to learn of new code.
 constexpr u64 kCtr = 1u << 31 | 1u << 28 | 4u << 24 | 4u << 20 | 4u << 16 | 3u << 14 | 4u << 0;
-constexpr u64 kDczid = 4;  // DC ZVA allowed, 2^4 words
-constexpr u64 kZvaSize = 64;
 constexpr u64 kCounterFrequency = 1'000'000'000;
 
 // What emulate_sys_reg() answers for op0 = 3, op1 = 0, CRn = 0; false when the kernel sends SIGILL.
