@@ -331,6 +331,32 @@ const Vector kBinary[] = {{0x66, 1, 0xfc, "paddb"},  {0x66, 1, 0xfe, "paddd"},  
                           {0x66, 1, 0x58, "addpd"},  {0xf3, 1, 0x58, "addss"},    {0xf2, 1, 0x5e, "divsd"},
                           {0, 1, 0x57, "xorps"},     {0x66, 1, 0x62, "punpckldq"}};
 
+// All 32 registers.
+void evex() {
+  struct Form {
+    Vector op;
+    bool w;
+  };
+  const Form forms[] = {{{0, 1, 0x58, "vaddps"}, false},        {{0x66, 1, 0x59, "vmulpd"}, true},
+                        {{0xf3, 1, 0x5c, "vsubss"}, false},     {{0xf2, 1, 0x5e, "vdivsd"}, true},
+                        {{0x66, 1, 0xef, "vpxord"}, false},     {{0x66, 2, 0xb8, "vfmadd231pd"}, true},
+                        {{0x66, 2, 0xb9, "vfmadd231ss"}, false}};
+  for (unsigned d = 0; d < 32; d++)
+    for (unsigned s = 0; s < 32; s++) {
+      Xmm x = static_cast<Xmm>(d), y = static_cast<Xmm>(s), z = static_cast<Xmm>((d * 7 + s) % 32);
+      for (const Form& f : forms)
+        expect([&](Assembler& a) { a.evex(f.op.prefix, f.op.map, f.op.opcode, x, y, z, f.w); }, f.op.name,
+               {xmm(x), xmm(y), xmm(z)}, true);
+      expect([&](Assembler& a) { a.evex(0, 1, 0x28, x, Xmm::x0, y, false); }, "vmovaps", {xmm(x), xmm(y)}, true);
+      expect([&](Assembler& a) { a.evex(0xf3, 1, 0x7e, x, Xmm::x0, y, true); }, "vmovq", {xmm(x), xmm(y)}, true);
+    }
+  for (unsigned d = 0; d < 32; d++) {
+    Xmm x = static_cast<Xmm>(d);
+    Mem m(Reg::rbp, 0x1a0);
+    expect([&](Assembler& a) { a.evex(0, 1, 0x28, x, Xmm::x0, m, false); }, "vmovaps", {xmm(x), memory(m, 128)}, true);
+  }
+}
+
 void vectors() {
   for (bool vex : {false, true}) {
     std::string v = vex ? "v" : "";
@@ -414,6 +440,7 @@ int main() {
   moves();
   arithmetic();
   vectors();
+  evex();
   padding();
   printf("%u instructions, %u wrong\n", g_checked, g_failed);
   return g_failed ? 1 : 0;

@@ -284,6 +284,26 @@ void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Mem src, bool w, unsi
   modrm(Reg(dst), src, trailing);
 }
 
+// SDM volume 2, 2.7.1: every register bit inverted; X is the fourth bit of a register operand in rm.
+void Assembler::evex_prefix(u8 prefix, u8 map, bool w, u8 reg, u8 vvvv, u8 index, u8 base, u8 opcode) {
+  u8 pp = prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
+  byte(0x62);
+  byte(static_cast<u8>((reg & 8 ? 0 : 0x80) | (index & 8 ? 0 : 0x40) | (base & 8 ? 0 : 0x20) | (reg & 16 ? 0 : 0x10) | map));
+  byte(static_cast<u8>((w ? 0x80 : 0) | (~vvvv & 15) << 3 | 4 | pp));
+  byte(vvvv & 16 ? 0 : 8);
+  byte(opcode);
+}
+void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w) {
+  u8 rm = static_cast<u8>(b);
+  evex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), rm >> 1 & 8, rm, opcode);
+  byte(static_cast<u8>(0xc0 | (static_cast<u8>(dst) & 7) << 3 | (rm & 7)));
+}
+void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, bool w) {
+  CHECK(b.index == Reg::none && b.base != Reg::none && (static_cast<u8>(b.base) & 7) != 4);
+  evex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), 0, static_cast<u8>(b.base), opcode);
+  byte(static_cast<u8>(0x80 | (static_cast<u8>(dst) & 7) << 3 | (static_cast<u8>(b.base) & 7)));
+  dword(static_cast<u32>(b.disp));
+}
 void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w) {
   if (vex) {
     vex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), 0, static_cast<u8>(b));

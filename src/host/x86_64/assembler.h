@@ -12,8 +12,9 @@
 namespace grus::x64 {
 
 enum class Reg : u8 { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, none = 0xff };
+// From x16 on: in the EVEX forms below only (AVX-512VL).
 enum class Xmm : u8 {
-  x0, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11, x12, x13, x14, x15, none = 0xff
+  x0, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11, x12, x13, x14, x15, x16, x31 = 31, none = 0xff
 };
 // Condition codes as encoded.
 enum class CC : u8 { o, no, b, ae, e, ne, be, a, s, ns, p, np, l, ge, le, g };
@@ -234,6 +235,10 @@ class Assembler {
   void pxor(Xmm dst, Xmm a, Xmm b) { sse3(0x66, 1, 0xef, dst, a, b); }
   void xorps_self(Xmm r) { sse3(0, 1, 0x57, r, r, r); }
 
+  // EVEX.128, no masking: any of the 32 registers. Two-operand instructions have a = x0.
+  void evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w);
+  void evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, bool w);  // displacements of 32 bits only
+
   // --- generic forms, for templates that need an opcode not named above ---
   void rr(unsigned size, u8 opcode, Reg reg, Reg rm_);
   void rm(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing = 0);
@@ -261,6 +266,7 @@ class Assembler {
   void modrm(Reg reg, const Mem& m, unsigned trailing);
   u8* modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing) const;
   void vex_prefix(u8 prefix, u8 map, bool w, u8 reg, u8 vvvv, u8 index, u8 base);
+  void evex_prefix(u8 prefix, u8 map, bool w, u8 reg, u8 vvvv, u8 index, u8 base, u8 opcode);
   void vex_gpr(unsigned size, u8 pp, u8 opcode, Reg reg, Reg vvvv, Reg rm_);
 
   u8* at_ = nullptr;

@@ -34,6 +34,23 @@ void Emitter::load_extended(Reg dst, unsigned n, unsigned from, bool sign, unsig
   sign ? movsx(to, from, dst, src) : movzx(from, dst, src);
 }
 
+/* -- Vectors ----------------------------------------------------------------------------------------------------- */
+
+void Emitter::vop(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, unsigned n) {
+  if (vhome(n) != Xmm::none) return sse3(prefix, map, opcode, dst, a, vhome(n));
+  if (Xmm copy = vcopy(n); copy != Xmm::none) {
+    // Arithmetic of floating point and logic of doublewords exist for all registers; else through the destination.
+    bool arithmetic = map == 1 && opcode >= 0x58 && opcode <= 0x5e && opcode != 0x5a && opcode != 0x5b;
+    bool logic = map == 1 && prefix == 0x66 && (opcode == 0xdb || opcode == 0xdf || opcode == 0xeb || opcode == 0xef);
+    if (arithmetic || logic) return evex(prefix, map, opcode, dst, a, copy, arithmetic && (prefix == 0x66 || prefix == 0xf2));
+    if (dst != a) {
+      from_copy(dst, copy);
+      return sse3(prefix, map, opcode, dst, a, dst);
+    }
+  }
+  sse3(prefix, map, opcode, dst, a, vslot(n));
+}
+
 /* -- NZCV -------------------------------------------------------------------------------------------------------- */
 
 // rax = the image that a float comparison's EFLAGS stand for; they stay as they are.
@@ -205,6 +222,9 @@ void Emitter::end_instruction() {
   reversed_ = made_reversed_;
   made_reversed_ = ~0u;
   u32 written = may_write(insn_.word);
+  copied_ = (copied_ & ~written) | (semantics_may_ ? 0 : made_copied_);
+  made_copied_ = 0;
+  semantics_may_ = false;
   zero_above_32_ = (zero_above_32_ & ~written) | made_zero_above_32_;
   zero_above_64_ = (zero_above_64_ & ~written) | made_zero_above_64_ | made_zero_above_32_;
   made_zero_above_64_ = made_zero_above_32_ = 0;
@@ -223,7 +243,10 @@ void Emitter::call_semantics() {
   }
 }
 
-void Emitter::semantics_if(CC cc) { region_.add_cold_semantics(jcc32(cc)); }
+void Emitter::semantics_if(CC cc) {
+  semantics_may_ = true;
+  region_.add_cold_semantics(jcc32(cc));
+}
 
 void Emitter::jump(u64 target) {
   settle_flags();

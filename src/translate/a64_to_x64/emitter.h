@@ -112,21 +112,26 @@ class Emitter : public x64::Assembler {
   /* -- Vectors ---------------------------------------------------------------------------------------------------- */
   static Xmm vhome(unsigned n) { return kVectorHomes[n]; }
   static Mem vslot(unsigned n, unsigned byte = 0) { return state(offsetof(CpuState, v) + 16 * n + byte); }
+  // The copy of Vn's memory home (homes.h), or none.
+  Xmm vcopy(unsigned n) const { return copied_ >> n & 1 ? vector_copy(n) : Xmm::none; }
+  void from_copy(Xmm dst, Xmm copy) { evex(0, 1, 0x28, dst, Xmm::x0, copy, false); }  // VMOVAPS
   Xmm vuse(unsigned n, Xmm scratch) {
     if (vhome(n) != Xmm::none) return vhome(n);
-    movaps(scratch, vslot(n));
+    vload(scratch, n);
     return scratch;
   }
   void vload(Xmm dst, unsigned n) {
     if (vhome(n) != Xmm::none)
       movaps(dst, vhome(n));
+    else if (vcopy(n) != Xmm::none)
+      from_copy(dst, vcopy(n));
     else
       movaps(dst, vslot(n));
   }
   Xmm vdef(unsigned n, Xmm scratch) { return vhome(n) != Xmm::none ? vhome(n) : scratch; }
   void vcommit(unsigned n, Xmm value) {
     if (vhome(n) == Xmm::none)
-      movaps(vslot(n), value);
+      store_home(n, value);
     else
       movaps(vhome(n), value);
   }
@@ -136,7 +141,7 @@ class Emitter : public x64::Assembler {
       movq(vhome(n), value);
     } else {
       movq(value, value);
-      movaps(vslot(n), value);
+      store_home(n, value);
     }
     set_zero_above(n, 64);
   }
@@ -158,12 +163,7 @@ class Emitter : public x64::Assembler {
   // One of the window's constants as an operand; instructions with an immediate behind it say so (`trailing`).
   Mem constant(Constant c) const;
   // dst = a op Vn for SSE/VEX opcodes, with the memory home as operand where possible (aligned).
-  void vop(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, unsigned n) {
-    if (vhome(n) != Xmm::none)
-      sse3(prefix, map, opcode, dst, a, vhome(n));
-    else
-      sse3(prefix, map, opcode, dst, a, vslot(n));
-  }
+  void vop(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, unsigned n);
 
   /* -- NZCV ------------------------------------------------------------------------------------------------------- */
   // EFLAGS are about to change.
@@ -220,12 +220,18 @@ class Emitter : public x64::Assembler {
   }
   bool float_form() const { return form_ == FlagsForm::Float || form_ == FlagsForm::FloatSwapped; }
   void forget_zeros() {  // and everything else that is known within a block only
-    zero_above_64_ = zero_above_32_ = 0;
+    zero_above_64_ = zero_above_32_ = copied_ = 0;
     fresh_ = known_ = known_address_ = zero_above_word_ = 0;
     aes_round_ = AesRound::None;
     reversed_ = ~0u;
   }
   void end_instruction();
+  void store_home(unsigned n, Xmm value) {
+    movaps(vslot(n), value);
+    if (vector_copy(n) == Xmm::none || !host().avx512vl) return;
+    evex(0, 1, 0x28, vector_copy(n), Xmm::x0, value, false);
+    made_copied_ |= 1u << n;
+  }
   void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
 
   RegionBuilder& region_;
@@ -238,6 +244,8 @@ class Emitter : public x64::Assembler {
   bool live_out_ = false;
   u32 zero_above_64_ = 0, zero_above_32_ = 0;            // by guest register
   u32 made_zero_above_64_ = 0, made_zero_above_32_ = 0;  // by the current instruction
+  u32 copied_ = 0, made_copied_ = 0;
+  bool semantics_may_ = false;  // the current instruction has a cold path
   u32 fresh_ = 0, known_ = 0, known_address_ = 0, zero_above_word_ = 0;  // by guest register
   u32 made_known_ = 0, made_known_address_ = 0;                          // by the current instruction
   u64 constants_[31];

@@ -50,7 +50,9 @@ inline bool host_arithmetic(Emitter& e) {
 // x = Vn's low element, zero above. x is not Vn's home.
 inline void load_scalar(Emitter& e, bool is_double, Xmm x, unsigned n) {
   Xmm home = Emitter::vhome(n);
-  if (home == Xmm::none) {
+  if (Xmm copy = e.vcopy(n); copy != Xmm::none && (is_double || e.zero_above(n, 32))) {
+    e.zero_above(n, is_double ? 64 : 32) ? e.from_copy(x, copy) : e.evex(0xf3, 1, 0x7e, x, Xmm::x0, copy, true);  // VMOVQ
+  } else if (home == Xmm::none) {
     is_double ? e.movq(x, Emitter::vslot(n)) : e.movd(x, Emitter::vslot(n));
   } else if (e.zero_above(n, is_double ? 64 : 32)) {
     e.movaps(x, home);

@@ -26,6 +26,12 @@ inline constexpr Xmm kVectorHomes[32] = {
     Xmm::x11,  Xmm::x12,  Xmm::x13,  Xmm::x14,  Xmm::x15,  Xmm::none, Xmm::none, Xmm::none,
     Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none};
 
+// With AVX-512VL, what a block has written to the memory home of V8-V15 or V21-V28 is also in xmm16-xmm31 until the block ends: a
+// vector that was just stored takes 10 cycles to come back. No home: nobody but the block's own templates looks there.
+inline constexpr Xmm vector_copy(unsigned n) {
+  return n >= 8 && n < 16 ? Xmm(n + 8) : n >= 21 && n < 29 ? Xmm(n + 3) : Xmm::none;
+}
+
 inline constexpr Mem state(size_t offset) { return Mem(Reg::rbp, static_cast<i32>(offset) - run::kStateBias); }
 
 }  // namespace grus::a64_to_x64
