@@ -340,7 +340,7 @@ void evex() {
   const Form forms[] = {{{0, 1, 0x58, "vaddps"}, false},        {{0x66, 1, 0x59, "vmulpd"}, true},
                         {{0xf3, 1, 0x5c, "vsubss"}, false},     {{0xf2, 1, 0x5e, "vdivsd"}, true},
                         {{0x66, 1, 0xef, "vpxord"}, false},     {{0x66, 2, 0xb8, "vfmadd231pd"}, true},
-                        {{0x66, 2, 0xb9, "vfmadd231ss"}, false}};
+                        {{0x66, 2, 0xb8, "vfmadd231ps"}, false}};
   for (unsigned d = 0; d < 32; d++)
     for (unsigned s = 0; s < 32; s++) {
       Xmm x = static_cast<Xmm>(d), y = static_cast<Xmm>(s), z = static_cast<Xmm>((d * 7 + s) % 32);

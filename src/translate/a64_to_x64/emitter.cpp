@@ -222,9 +222,8 @@ void Emitter::end_instruction() {
   reversed_ = made_reversed_;
   made_reversed_ = ~0u;
   u32 written = may_write(insn_.word);
-  copied_ = (copied_ & ~written) | (semantics_may_ ? 0 : made_copied_);
+  copied_ = (copied_ & ~written) | made_copied_;
   made_copied_ = 0;
-  semantics_may_ = false;
   zero_above_32_ = (zero_above_32_ & ~written) | made_zero_above_32_;
   zero_above_64_ = (zero_above_64_ & ~written) | made_zero_above_64_ | made_zero_above_32_;
   made_zero_above_64_ = made_zero_above_32_ = 0;
@@ -243,9 +242,14 @@ void Emitter::call_semantics() {
   }
 }
 
-void Emitter::semantics_if(CC cc) {
-  semantics_may_ = true;
-  region_.add_cold_semantics(jcc32(cc));
+void Emitter::semantics_if(CC cc) { region_.add_cold_semantics(jcc32(cc)); }
+
+void Emitter::after_cold_semantics(u32 word) {
+  if (!host().avx512vl) return;
+  for (u32 left = may_write(word); left; left &= left - 1) {
+    unsigned n = static_cast<unsigned>(__builtin_ctz(left));
+    if (vector_copy(n) != Xmm::none) evex(0, 1, 0x28, vector_copy(n), Xmm::x0, vslot(n), false);
+  }
 }
 
 void Emitter::jump(u64 target) {

@@ -193,6 +193,8 @@ class Emitter : public x64::Assembler {
   /* -- Leaving ---------------------------------------------------------------------------------------------------- */
   void call_semantics();
   void semantics_if(CC cc);
+  // In the cold path, between the call of the semantics and the way back: copies of what they may have written.
+  void after_cold_semantics(u32 word);
   // Unconditional and conditional transfer to a guest pc: inside the region, to known code, or through a patchable exit.
   // Call settle_flags() before condition(), for what comes between condition() and jump_if must not change EFLAGS.
   void jump(u64 target);
@@ -245,7 +247,6 @@ class Emitter : public x64::Assembler {
   u32 zero_above_64_ = 0, zero_above_32_ = 0;            // by guest register
   u32 made_zero_above_64_ = 0, made_zero_above_32_ = 0;  // by the current instruction
   u32 copied_ = 0, made_copied_ = 0;
-  bool semantics_may_ = false;  // the current instruction has a cold path
   u32 fresh_ = 0, known_ = 0, known_address_ = 0, zero_above_word_ = 0;  // by guest register
   u32 made_known_ = 0, made_known_address_ = 0;                          // by the current instruction
   u64 constants_[31];
