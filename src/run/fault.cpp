@@ -108,7 +108,7 @@ void interrupt(ThreadState& t, void* host_context) {
   if ((c.ip >= ptr(grus_enter_begin) && c.ip < ptr(grus_enter_end)) ||
       (c.ip >= ptr(grus_semantics_begin) && c.ip < ptr(grus_semantics_end)))
     return abandon(t, c);
-  // The one stub that goes back to translated code without looking at `interrupt`.
+  // The stubs that go back to translated code without looking at `interrupt`.
   if (c.ip >= ptr(grus_return_miss) && c.ip < ptr(grus_call_semantics)) {
     c.flags |= kTrapFlag;
     t.stepping = true;

@@ -153,7 +153,7 @@ FUNCTION grus_return_miss
   and $0xfff0, %ecx
   add GRUS_LOOKUP(%rbp), %rcx
   cmp (%rcx), %rax
-  jne grus_exit_indirect
+  jne grus_indirect_miss
   jmp *8(%rcx)
 1:add $16, %rsp
   ret
@@ -167,6 +167,13 @@ FUNCTION grus_return_bottom
   mov GRUS_RETURN_BASE(%rbp), %rsp
   movq $-1, GRUS_PC(%rbp)
   jmp grus_exit_lookup
+
+// rax = key, rcx = the entry of the lookup table that is not it: the one beside it is its second chance.
+FUNCTION grus_indirect_miss
+  xor $16, %rcx
+  cmp (%rcx), %rax
+  jne grus_exit_indirect
+  jmp *8(%rcx)
 
 // rax = Op << 32 | word, rcx = guest pc; the return address is on the prediction stack.
 FUNCTION grus_call_semantics
