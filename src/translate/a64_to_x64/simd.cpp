@@ -103,11 +103,14 @@ void finish_narrow(Emitter& e, Insn i, unsigned size, Xmm x) {
   op(e, kShuffleBytes, x, x, Constant::NarrowHalves + size);
   unsigned d = i.Rd();
   if (!i.Q()) return e.vcommit(d, x);  // the shuffle cleared the upper half
-  Xmm home = Emitter::vhome(d);
-  if (home != Xmm::none)
-    op(e, kUnpackLow[3], home, home, x);
-  else
-    e.movq(Emitter::vslot(d, 8), x);
+  set_high_half(e, d, x);
+}
+
+void set_high_half(Emitter& e, unsigned d, Xmm x) {
+  if (Emitter::vhome(d) == Xmm::none && e.vcopy(d) == Xmm::none) return e.movq(Emitter::vslot(d, 8), x);
+  Xmm v = e.vuse(d, kC);
+  op(e, kUnpackLow[3], v, v, x);
+  e.vcommit(d, v);
 }
 
 }  // namespace grus::a64_to_x64::simd

@@ -145,6 +145,9 @@ inline void finish(Emitter& e, Insn i, Xmm x, bool scalar) {
     e.vcommit64(i.Rd(), x);
 }
 
+// Vd's high half = the low half of x, which is not kC; changes kC.
+void set_high_half(Emitter& e, unsigned d, Xmm x);
+
 // Vd = Vn op Vm.
 void binary(Emitter& e, Insn i, HostOp o, unsigned n, unsigned m, bool commutative, bool scalar = false);
 

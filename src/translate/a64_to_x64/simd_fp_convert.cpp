@@ -262,11 +262,7 @@ void FCVTN(Emitter& e, Insn i) {
   e.sse(0x66, 1, 0x5a, kA, e.vuse(i.Rn(), kA));  // CVTPD2PS clears the upper half
   check_vector(e, false, kA, Check::NanAndTiny);
   if (!i.Q()) return e.vcommit(i.Rd(), kA);
-  Xmm home = Emitter::vhome(i.Rd());
-  if (home != Xmm::none)
-    e.sse3(0x66, 1, 0x6c, home, home, kA);  // PUNPCKLQDQ
-  else
-    e.movq(Emitter::vslot(i.Rd(), 8), kA);
+  simd::set_high_half(e, i.Rd(), kA);
 }
 
 }  // namespace grus::a64_to_x64::templates

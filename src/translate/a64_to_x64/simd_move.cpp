@@ -31,13 +31,18 @@ void extract(Emitter& e, Reg dst, unsigned n, Element x) {
 
 // The element of Vd = src (general); the rest of Vd stays.
 void insert(Emitter& e, unsigned d, Element x, Reg src) {
-  Xmm home = Emitter::vhome(d);
-  if (home == Xmm::none) return e.mov(bits_of(x.size), Emitter::vslot(d, x.byte()), src);
+  Xmm v = Emitter::vhome(d), copy = e.vcopy(d);
+  if (v == Xmm::none && copy == Xmm::none) return e.mov(bits_of(x.size), Emitter::vslot(d, x.byte()), src);
+  if (v == Xmm::none) {  // whole: a load of the vector behind the store of a part would wait for the cache
+    v = kA;
+    e.from_copy(v, copy);
+  }
   if (x.size == 1)
-    e.sse3(0x66, 1, 0xc4, home, home, Xmm(src));
+    e.sse3(0x66, 1, 0xc4, v, v, Xmm(src));
   else
-    e.sse3(0x66, 3, x.size == 0 ? 0x20 : 0x22, home, home, Xmm(src), x.size == 3);
+    e.sse3(0x66, 3, x.size == 0 ? 0x20 : 0x22, v, v, Xmm(src), x.size == 3);
   e.byte(static_cast<u8>(x.index));
+  e.vcommit(d, v);
 }
 
 u64 replicate(u64 value, unsigned bits) {

@@ -50,11 +50,7 @@ void saturate(Emitter& e, Insn i, unsigned size, HostOp pack, bool result_signed
   e.alu(Alu::or_, 32, state(offsetof(CpuState, fpsr)), Reg::rax);
   unsigned d = i.Rd();
   if (!i.Q()) return e.vcommit64(d, kB);
-  Xmm home = Emitter::vhome(d);
-  if (home != Xmm::none)
-    op(e, kUnpackLow[3], home, home, kB);
-  else
-    e.movq(Emitter::vslot(d, 8), kB);
+  set_high_half(e, d, kB);
 }
 
 enum class From { Signed, Unsigned, SignedToUnsigned };
