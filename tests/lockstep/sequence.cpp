@@ -244,7 +244,7 @@ void Maker::chain(Insn* i, u32 before) {
   if (decode(w) == i->op) i->word = w;
 }
 
-bool Maker::pair(u64 pc, u32* first, u32* second) {
+bool Maker::idiom(u64 pc, u32* first, u32* second, u32* third) {
   Random& r = random_;
   u32 d = r.below(31), d2 = r.one_in(4) ? r.below(31) : d;
   auto row = [&](Op op, u32* word) {
@@ -253,7 +253,15 @@ bool Maker::pair(u64 pc, u32* first, u32* second) {
     *word = i.word;
     return true;
   };
-  switch (r.below(5)) {
+  *third = 0;
+  switch (r.below(6)) {
+    case 4: {  // four rounds of SHA256, both halves of the state
+      u32 words = r.below(32), n = r.below(32), copy = r.below(32);
+      *first = 0x4ea01c00 | d << 16 | d << 5 | copy;
+      *second = 0x5e004000 | words << 16 | n << 5 | d;
+      *third = 0x5e005000 | (r.one_in(6) ? d2 : words) << 16 | copy << 5 | (r.one_in(6) ? d2 : n);
+      return true;
+    }
     case 3:  // trailing zeros
       *first = 0x5ac00000 | r.below(2) << 31 | r.below(32) << 5 | d;
       *second = 0x5ac01000 | r.below(2) << 31 | d << 5 | d2;
@@ -307,8 +315,7 @@ bool Maker::make(unsigned focus, Sequence* out) {
   guest_.restore_work();
   CpuState now = before;
   unsigned focus_at = r.below(length);
-  u32 prefix_for = 0;
-  Insn queued{};
+  u32 queue[2] = {0, 0};  // what comes next
   for (unsigned n = 0; n < length; n++) {
     Insn i;
     u64 pc = at + 4 * n;
@@ -321,19 +328,20 @@ bool Maker::make(unsigned focus, Sequence* out) {
       if (n != focus_at && !r.one_in(3))
         row = r.one_in(3) ? flag_rows_[r.below(static_cast<unsigned>(flag_rows_.size()))]
                           : rows_[r.below(static_cast<unsigned>(rows_.size()))];
-      if (prefix_for) {
-        i = queued;
-        prefix_for = 0;
+      if (queue[0]) {
+        i = Insn{queue[0], decode(queue[0])};
+        queue[0] = queue[1];
+        queue[1] = 0;
         const RowInfo& info = kRows[static_cast<unsigned>(i.op)];
         if (!(info.loads || info.stores) || (!register_offset(i.word) && reaches_work(now.XSP(i.Rn())))) break;
         if (fit(&i, now)) break;
         continue;
       }
-      u32 first, second;
-      if (n != focus_at && n + 1 < length && n + 1 != focus_at && r.one_in(8) && pair(pc, &first, &second)) {
+      u32 first, second, third;
+      if (n != focus_at && n + 1 < length && n + 1 != focus_at && r.one_in(8) && idiom(pc, &first, &second, &third)) {
         i = Insn{first, decode(first)};
-        queued = Insn{second, decode(second)};
-        prefix_for = first;
+        queue[0] = second;
+        queue[1] = third;
         break;
       }
       if (!random_word(row, &i)) return false;
@@ -341,8 +349,7 @@ bool Maker::make(unsigned focus, Sequence* out) {
       if (!fit(&i, now)) continue;
       u32 load = exclusive_load_before(i.word, r.below(31));
       if (load && n + 1 < length && r.below(4) && (load & 31) != i.Rn()) {
-        prefix_for = load;
-        queued = i;
+        queue[0] = i.word;
         i = Insn{load, decode(load)};
       }
       break;

@@ -33,8 +33,9 @@ class Maker {
   void random_state(a64::CpuState& s);
   bool fit(a64::Insn* i, const a64::CpuState& now);
   int pick_base(const a64::CpuState& now);
-  // Two instructions of which templates translate the second with what they know from the first. False: none came out.
-  bool pair(u64 pc, u32* first, u32* second);
+  // Two instructions (three with *third) of which templates translate one with what they know from those before. False: none
+  // came out.
+  bool idiom(u64 pc, u32* first, u32* second, u32* third);
   // The word with a source that `before` wrote, where it stays the same row.
   void chain(a64::Insn* i, u32 before);
 

@@ -222,6 +222,9 @@ void Emitter::end_instruction() {
   reversed_ = made_reversed_;
   made_reversed_ = ~0u;
   u32 written = may_write(insn_.word);
+  moved_ = made_moved_ || (moved_ && !(written & (1u << moved_to_ | 1u << moved_from_)));
+  sha256_ = made_sha256_;
+  made_moved_ = made_sha256_ = false;
   copied_ = (copied_ & ~written) | made_copied_;
   made_copied_ = 0;
   zero_above_32_ = (zero_above_32_ & ~written) | made_zero_above_32_;

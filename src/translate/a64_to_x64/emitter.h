@@ -157,6 +157,22 @@ class Emitter : public x64::Assembler {
     made_aes_round_ = kind;
     aes_register_ = static_cast<u8>(n);
   }
+  // SHA256H2 directly behind SHA256H of the same state, of which a copy was kept for it: xmm1 and xmm2 hold the state after the
+  // four rounds, as the host keeps it.
+  struct Sha256State {
+    u8 abcd_before, efgh, words;
+    bool operator==(const Sha256State&) const = default;
+  };
+  void set_vector_move(unsigned d, unsigned n) {
+    made_moved_ = true;
+    moved_to_ = static_cast<u8>(d);
+    moved_from_ = static_cast<u8>(n);
+  }
+  void set_sha256_rounds(unsigned abcd, unsigned efgh, unsigned words) {  // abcd is about to change
+    made_sha256_ = moved_ && moved_from_ == abcd;
+    sha256_state_ = {moved_to_, static_cast<u8>(efgh), static_cast<u8>(words)};
+  }
+  bool behind_sha256_rounds(Sha256State s) const { return sha256_ && s == sha256_state_; }
   // For CLZ directly behind RBIT, which counts trailing zeros: rdx holds what was reversed.
   bool behind_reversal(unsigned n) const { return reversed_ == n; }
   void set_reversed(unsigned n) { made_reversed_ = n; }
@@ -226,6 +242,7 @@ class Emitter : public x64::Assembler {
     fresh_ = known_ = known_address_ = zero_above_word_ = 0;
     aes_round_ = AesRound::None;
     reversed_ = ~0u;
+    moved_ = sha256_ = false;
   }
   void end_instruction();
   void store_home(unsigned n, Xmm value) {
@@ -252,6 +269,9 @@ class Emitter : public x64::Assembler {
   u64 constants_[31];
   AesRound aes_round_ = AesRound::None, made_aes_round_ = AesRound::None;
   u8 aes_register_ = 0;
+  bool moved_ = false, made_moved_ = false, sha256_ = false, made_sha256_ = false;
+  u8 moved_to_ = 0, moved_from_ = 0;  // moved_: two vector registers hold the same
+  Sha256State sha256_state_{};
   unsigned reversed_ = ~0u, made_reversed_ = ~0u;
   bool needed_ = false;  // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones
 };

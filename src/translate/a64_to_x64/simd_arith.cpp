@@ -29,6 +29,7 @@ void ORR_v(Emitter& e, Insn i) {
   else
     e.movq(x, Emitter::vslot(i.Rn()));
   e.vcommit(i.Rd(), x);
+  if (i.Q() && i.Rd() != i.Rn()) e.set_vector_move(i.Rd(), i.Rn());
 }
 
 void ORN_v(Emitter& e, Insn i) {

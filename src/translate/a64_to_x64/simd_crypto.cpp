@@ -54,8 +54,8 @@ void shuffle_ps(Emitter& e, Xmm dst, Xmm a, Xmm b, u8 imm) {
 }
 
 // Four rounds as two times two. SHA256RNDS2 keeps {f, e, b, a} and {h, g, d, c} (lowest lane first) and takes two of W + K in xmm0.
-void sha256_rounds(Emitter& e, Insn i, unsigned abcd, unsigned efgh, u8 result) {
-  if (!e.host().sha) return e.call_semantics();
+// kC, kB = the state after them.
+void sha256_rounds(Emitter& e, Insn i, unsigned abcd, unsigned efgh) {
   e.vload(kC, efgh);
   e.vload(kB, efgh);
   Xmm x = e.vuse(abcd, kA);
@@ -65,8 +65,6 @@ void sha256_rounds(Emitter& e, Insn i, unsigned abcd, unsigned efgh, u8 result) 
   sha(e, kSha256Rounds2, kB, kC);
   shift_bytes_right(e, kA, kA, 8);
   sha(e, kSha256Rounds2, kC, kB);
-  shuffle_ps(e, kC, kC, kB, result);
-  e.vcommit(i.Rd(), kC);
 }
 
 // SHA1RNDS4 wants the lanes in reverse, W + e in the highest, and adds K itself: K is taken away first.
@@ -127,8 +125,22 @@ void PMULL_64(Emitter& e, Insn i) {
   e.vcommit(i.Rd(), kA);
 }
 
-void SHA256H(Emitter& e, Insn i) { sha256_rounds(e, i, i.Rd(), i.Rn(), 0xbb); }
-void SHA256H2(Emitter& e, Insn i) { sha256_rounds(e, i, i.Rn(), i.Rd(), 0x11); }
+void SHA256H(Emitter& e, Insn i) {
+  if (!e.host().sha) return e.call_semantics();
+  sha256_rounds(e, i, i.Rd(), i.Rn());
+  Xmm x = e.vdef(i.Rd(), kA);
+  shuffle_ps(e, x, kC, kB, 0xbb);
+  e.vcommit(i.Rd(), x);
+  if (i.Rd() != i.Rn() && i.Rd() != i.Rm()) e.set_sha256_rounds(i.Rd(), i.Rn(), i.Rm());
+}
+void SHA256H2(Emitter& e, Insn i) {
+  if (!e.host().sha) return e.call_semantics();
+  if (!e.behind_sha256_rounds({static_cast<u8>(i.Rn()), static_cast<u8>(i.Rd()), static_cast<u8>(i.Rm())}))
+    sha256_rounds(e, i, i.Rn(), i.Rd());
+  Xmm x = e.vdef(i.Rd(), kA);
+  shuffle_ps(e, x, kC, kB, 0x11);
+  e.vcommit(i.Rd(), x);
+}
 
 void SHA256SU0(Emitter& e, Insn i) {
   if (!e.host().sha) return e.call_semantics();
