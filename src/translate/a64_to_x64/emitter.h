@@ -6,7 +6,11 @@
 //    `Reg d = e.def(n, scratch)` is where to compute a result, `e.commit(n, d)` ends it (stores memory homes; 31 is dropped).
 //    The numbers: 0-30, kZero = 31, kSP = 32 (`e.sp(i.Rn())` maps 31 to kSP). 32-bit results must be zero-extended to 64 bits
 //    in the register that is committed (32-bit host operations do that).
-//  * Scratch: rax, rcx, rdx, xmm0-xmm2; nothing survives from one template to the next.
+//  * Scratch: rax, rcx, rdx, xmm0-xmm2; nothing survives from one template to the next, except where a template that stands
+//    directly behind another asks for it (`behind_...`).
+//  * What is known: within a block the emitter remembers constants, addresses, zeros above and which memory homes were written
+//    lately. It is only ever used to say the same in fewer or faster instructions: at every boundary the guest's state is whole,
+//    for a signal may come there and whoever goes on behind it enters new code.
 //  * Order: compute into scratch, access memory, then commit. A faulting instruction is executed again by its semantics
 //    from the registers as they were, so nothing may be committed before the last access that can fault.
 //  * Flags: before the first host instruction that changes EFLAGS call `e.clobber_flags()`; it saves NZCV if somebody still
