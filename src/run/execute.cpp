@@ -171,7 +171,7 @@ void clear_lookup(ThreadState& t) {
   u8* table = reinterpret_cast<u8*>(t.lookup);
   for (u64 used = t.lookup_used; used; used &= used - 1)
     __builtin_memset(table + __builtin_ctzll(used) * kGuestPageSize, 0, kGuestPageSize);
-  t.lookup[0] = LookupEntry{kLookupEmptyFirst, 0};
+  t.lookup[0] = t.lookup[1] = LookupEntry{kLookupEmptyFirst, 0};
   t.lookup_used = 0;
 }
 
@@ -303,7 +303,7 @@ void execute(ThreadState& t) {
       g_statistics.lookups++;
       // Two that are needed by turns and have one place cost a way through here each time (sqlite: 2.3 million of them).
       LookupEntry& beside = t.lookup[static_cast<u64>(&known - t.lookup) ^ 1];
-      beside = known;
+      if (known.host) beside = known;
       known = LookupEntry{key, host};
       t.lookup_used |= page;
     }

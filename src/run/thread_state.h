@@ -7,7 +7,8 @@
 namespace grus::run {
 
 // One entry of the per-thread table that resolves indirect branches inline. `key` is the guest pc with the FP context in
-// bit 0. An unused entry is all zero: key 0, pc 0, would be looked for in entry 0 only, where an unused key is one that would
+// bit 0; its second place is the entry beside its own. An unused entry is all zero: key 0, pc 0, would be looked for in entries 0
+// and 1 only, where an unused key is one that would
 // be looked for elsewhere. So the pages of a new table are only touched as they are used.
 struct LookupEntry {
   u64 key;
@@ -15,7 +16,7 @@ struct LookupEntry {
 };
 inline constexpr unsigned kLookupBits = 12;
 inline constexpr u64 kLookupBytes = sizeof(LookupEntry) << kLookupBits;
-inline constexpr u64 kLookupEmptyFirst = 4;  // belongs to entry 1
+inline constexpr u64 kLookupEmptyFirst = 8;  // belongs to entry 2
 
 // Addresses of the runtime's entry points, called through [rbp + offset]: cached code holds no absolute address.
 struct RuntimeEntries {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Calls of and returns to addresses that are nowhere, among them those with which the engine marks unused places: 4 and 3
+// Calls of and returns to addresses that are nowhere, among them those with which the engine marks unused places: 0, 8
 // in the lookup table, ~0 on the return-prediction stack.
 #include <setjmp.h>
 #include <signal.h>
@@ -19,7 +19,7 @@ static void return_to(unsigned long address) {
 }
 
 int main(void) {
-  const unsigned long addresses[] = {0, 1, 2, 3, 4, 7, 0x4000, ~0ul, ~0ul - 1, ~0ul - 3};
+  const unsigned long addresses[] = {0, 1, 2, 3, 4, 7, 8, 12, 0x4000, 0x4008, ~0ul, ~0ul - 1, ~0ul - 3};
   const int signals[] = {SIGSEGV, SIGBUS, SIGILL};
   for (int i = 0; i < 3; i++) signal(signals[i], on_fault);
   for (unsigned i = 0; i < sizeof addresses / sizeof *addresses; i++) {
