@@ -75,7 +75,7 @@ class Bar {
 
 u64 translator_of(const std::filesystem::path& engine) {
   if (engine.empty()) return 0;
-  Outcome outcome = capture({{engine.string(), "--cache=fingerprint"}, "", -1, "", 1500});
+  Outcome outcome = capture({{engine.string(), "--cache=fingerprint", "-"}, "", -1, "", 1500});
   return outcome.exited_with(0) ? std::strtoull(outcome.output.c_str(), nullptr, 16) : 0;
 }
 
