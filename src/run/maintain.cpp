@@ -71,39 +71,62 @@ struct Pages {  // zeroed memory for a while
   Pages(const Pages&) = delete;
 };
 
-// What a cache file's tables say is translated: `entries` of the index, of which `heads` are what regions were made for.
-bool read_entries(const CacheFile& file, const cache::Layout& layout, u64 words, u64* entries, u64* heads) {
-  u8* tables = static_cast<u8*>(map_engine_file(layout.code, file.fd, PROT_READ, MAP_SHARED));
-  if (!tables) return false;
-  const cache::Header& h = *reinterpret_cast<const cache::Header*>(tables);
-  bool ok = h.magic == cache::kMagic && h.fingerprint == cache::translator_fingerprint() && h.content == file.content &&
-            h.code_used <= layout.code_bytes && h.records_used <= layout.records_bytes;
-  const i32* index = reinterpret_cast<const i32*>(tables + layout.index);
-  for (u64 g = 0; ok && g < words; g++)
-    if (index[g] > 0) entries[g / 64] |= u64{1} << g % 64;
-  const u32* lines = reinterpret_cast<const u32*>(tables + layout.lines);
-  for (u32 line = 0; ok && line < h.code_used / cache::kLine; line++) {
-    u32 record = lines[line];
-    if (!record || record - 1 > h.records_used || h.records_used - (record - 1) < sizeof(Region) || (record - 1) % 8) continue;
-    u32 g = reinterpret_cast<const Region*>(tables + layout.records + record - 1)->entry;
-    if (g < words) heads[g / 64] |= entries[g / 64] & u64{1} << g % 64;
-  }
-  unmap_engine_pages(tables, layout.code);
-  return ok;
-}
+// The regions of a file that its index leads to, by where they begin in the guest.
+struct OldRegions {
+  const cache::Layout& layout;
+  u64 words;
+  u8* tables;
+  Pages first;  // per word: 1 + number of a region that begins there
+  Pages next;   // per region: 1 + number of another one
+  Pages where;  // per region: offset of its record
 
-bool build_all(Window& w, const u64* bits, u64 words) {
-  for (u64 g = 0; g < words; g++) {
-    if (!bits[g / 64]) {
-      g |= 63;
-      continue;
-    }
-    u64 host;
-    if (!(bits[g / 64] >> g % 64 & 1) || entry_of(w, g) > 0) continue;
-    if (!build(w, word_of(w, g), &host) || !w.publishes()) return false;
+  OldRegions(const CacheFile& file, const cache::Layout& l, u64 n)
+      : layout(l), words(n), tables(static_cast<u8*>(map_engine_file(l.code, file.fd, PROT_READ, MAP_SHARED))), first(n * 4),
+        next(l.code_bytes / cache::kLine * 4), where(l.code_bytes / cache::kLine * 4) {}
+  ~OldRegions() {
+    if (tables) unmap_engine_pages(tables, layout.code);
   }
-  return true;
-}
+  const cache::Header& header() const { return *reinterpret_cast<const cache::Header*>(tables); }
+  static u32* array(const Pages& p) { return static_cast<u32*>(p.data); }
+  // 0, or 1 + the offset of a record. The file may be damaged: only what would lead outside of it is looked at, since any set
+  // of instructions makes a right region.
+  u32 record_of_line(u32 line) const {
+    u32 record = reinterpret_cast<const u32*>(tables + layout.lines)[line], used = header().records_used;
+    if (!record || record - 1 > used || used - (record - 1) < sizeof(Region) || (record - 1) % 8) return 0;
+    const Region& r = at(record);
+    bool inside = r.bytes == Region::size_of(r.mark_count, r.exit_count) && r.bytes <= used - (record - 1);
+    return inside && r.guest_low < words ? record : 0;
+  }
+  const Region& at(u32 record) const { return *reinterpret_cast<const Region*>(tables + layout.records + record - 1); }
+
+  bool read(const CacheFile& file) {
+    if (!tables || !first.data || !next.data || !where.data) return false;
+    const cache::Header& h = header();
+    if (h.magic != cache::kMagic || h.fingerprint != cache::translator_fingerprint() || !(h.content == file.content) ||
+        h.code_used > layout.code_bytes || h.records_used > layout.records_bytes)
+      return false;
+    Pages reached(layout.records_bytes / 64 + 8);
+    u64* bits = static_cast<u64*>(reached.data);
+    if (!bits) return false;
+    u32 lines = h.code_used / cache::kLine;
+    const i32* index = reinterpret_cast<const i32*>(tables + layout.index);
+    for (u64 g = 0; g < words; g++) {
+      if (index[g] <= 0 || static_cast<u32>(index[g]) / cache::kLine >= lines) continue;
+      if (u32 record = record_of_line(static_cast<u32>(index[g]) / cache::kLine)) bits[(record - 1) / 512] |= u64{1} << (record - 1) / 8 % 64;
+    }
+    u32 count = 0;
+    for (u32 line = lines; line-- > 0;) {
+      u32 record = record_of_line(line);
+      if (!record || !(bits[(record - 1) / 512] >> (record - 1) / 8 % 64 & 1)) continue;
+      bits[(record - 1) / 512] &= ~(u64{1} << (record - 1) / 8 % 64);
+      u32 g = at(record).guest_low;
+      array(where)[count] = record;
+      array(next)[count] = array(first)[g];
+      array(first)[g] = ++count;
+    }
+    return true;
+  }
+};
 
 void link_all(Window& w) {
   u64 words = (w.guest_end - w.guest_begin) / 4;
@@ -191,11 +214,10 @@ Maintained compact(u64 pc) {
   m.ok = false;
   cache::Layout layout = cache::layout_of(end - begin);
   u64 words = (end - begin) / 4;
-  Pages entries(words / 8 + 8), heads(words / 8 + 8);
   struct stat st;
-  bool ok = entries.data && heads.data && !host_syscall(__NR_fstat, static_cast<u64>(old.fd), ptr(&st)) &&
-            static_cast<u64>(st.st_size) == layout.total &&
-            read_entries(old, layout, words, static_cast<u64*>(entries.data), static_cast<u64*>(heads.data));
+  bool ok = !host_syscall(__NR_fstat, static_cast<u64>(old.fd), ptr(&st)) && static_cast<u64>(st.st_size) == layout.total;
+  OldRegions regions(old, layout, words);
+  ok = ok && regions.read(old);
   cache::close_cache_file(old);
   if (!ok) return m;
   fresh.content = old.content;
@@ -203,11 +225,15 @@ Maintained compact(u64 pc) {
   fresh.fd = static_cast<int>(cache::create_temporary(old.content, begin, end, fresh.name));
   if (fresh.fd < 0) return m;
   Window* w = cache::make_window_on(begin, end, fresh);
-  // First from where regions began: that makes what lies inside of them entries again. Then whatever else was entered.
-  ok = w && w->publishes() && build_all(*w, static_cast<u64*>(heads.data), words) &&
-       build_all(*w, static_cast<u64*>(entries.data), words);
+  ok = w && w->publishes();
+  for (u64 g = 0; ok && g < words; g++)
+    for (u32 n = OldRegions::array(regions.first)[g]; ok && n; n = OldRegions::array(regions.next)[n - 1])
+      ok = region_builder().build_again(*w, regions.at(OldRegions::array(regions.where)[n - 1])) != BuildResult::Full &&
+           w->publishes();
   u64 directory = static_cast<u64>(cache::directory());
   if (ok) link_all(*w);
+  // Where those who run it find the guest's file, which may be another name than ours.
+  ok = ok && !copy_to_guest(GuestAddr(ptr(w->shared) + offsetof(cache::Header, path)), regions.header().path, sizeof(cache::Header::path));
   ok = ok && w->publishes() && seal(*w, fresh) && !host_syscall(__NR_renameat, directory, ptr(fresh.name), directory, ptr(old.name));
   if (ok) {
     // The new name was a change of the file too.

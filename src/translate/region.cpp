@@ -527,12 +527,29 @@ bool RegionBuilder::rediscover(const cache::Region& r) {
   return count_ != 0;
 }
 
+void RegionBuilder::forget() {
+  for (unsigned i = 0; i < count_; i++) map_[insns_[i].guest_word - map_base_] = 0;
+  busy_ = false;
+}
+
+BuildResult RegionBuilder::build_again(cache::Window& w, const cache::Region& r) {
+  if (busy_) recover();
+  busy_ = true;
+  window_ = &w;
+  BuildResult result = BuildResult::Unreadable;
+  u64 host;
+  if (rediscover(r)) {
+    liveness();
+    result = place(&host);
+  }
+  forget();
+  return result;
+}
+
 bool RegionBuilder::matches(cache::Window& w, const cache::Region& r) {
   if (busy_) recover();
   busy_ = true;
   window_ = &w;
-  limit_low_ = 0;
-  limit_high_ = static_cast<u32>((w.guest_end - w.guest_begin) / 4);
   bool same = rediscover(r);
   if (same) {
     Emitter e(*this);
@@ -547,12 +564,11 @@ bool RegionBuilder::matches(cache::Window& w, const cache::Region& r) {
            insns_[count_ - 1].guest_word + 1 == r.guest_high && mark_count_ == r.mark_count && exit_count_ == r.exit_count &&
            !__builtin_memcmp(marks_, r.marks(), mark_count_ * sizeof marks_[0]) &&
            !__builtin_memcmp(exits_, r.exits(), exit_count_ * sizeof exits_[0]);
-    // Exits ascend by their stubs, not by their sites: blank these instead of comparing around them.
+    // Where exits lead now is none of the translation.
     for (unsigned i = 0; i < exit_count_ && same; i++) __builtin_memcpy(code_ + exits_[i].site, code + exits_[i].site, 4);
     same = same && !__builtin_memcmp(code_, code, bytes);
   }
-  for (unsigned i = 0; i < count_; i++) map_[insns_[i].guest_word - map_base_] = 0;
-  busy_ = false;
+  forget();
   return same;
 }
 
@@ -567,7 +583,7 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
   if (discover(pc, fault)) {
     liveness();
     result = place(host);
-    for (unsigned i = 0; i < count_; i++) map_[insns_[i].guest_word - map_base_] = 0;
+    forget();
   }
   busy_ = false;
   return result;
