@@ -41,6 +41,50 @@ int main(int argc, char** argv) {
 HEADER_BYTES = 4096
 
 
+def xxh64(data, seed):
+    p = [11400714785074694791, 14029467366897019727, 1609587929392839161, 9650029242287828579, 2870177450012600261]
+    mask = (1 << 64) - 1
+    rotl = lambda v, n: (v << n | v >> (64 - n)) & mask
+    round_ = lambda acc, v: rotl((acc + v * p[1]) & mask, 31) * p[0] & mask
+    at = 0
+    if len(data) >= 32:
+        v = [seed + p[0] + p[1], seed + p[1], seed, seed - p[0]]
+        v = [x & mask for x in v]
+        while at + 32 <= len(data):
+            v = [round_(x, w) for x, w in zip(v, struct.unpack_from("<4Q", data, at))]
+            at += 32
+        h = sum(rotl(x, n) for x, n in zip(v, (1, 7, 12, 18))) & mask
+        for x in v:
+            h = ((h ^ round_(0, x)) * p[0] + p[3]) & mask
+    else:
+        h = (seed + p[4]) & mask
+    h = (h + len(data)) & mask
+    while at + 8 <= len(data):
+        h = (rotl(h ^ round_(0, struct.unpack_from("<Q", data, at)[0]), 27) * p[0] + p[3]) & mask
+        at += 8
+    if at + 4 <= len(data):
+        h = (rotl(h ^ struct.unpack_from("<I", data, at)[0] * p[0] & mask, 23) * p[1] + p[2]) & mask
+        at += 4
+    for byte in data[at:]:
+        h = rotl(h ^ byte * p[4] & mask, 11) * p[0] & mask
+    h = (h ^ h >> 33) * p[1] & mask
+    h = (h ^ h >> 29) * p[2] & mask
+    return h ^ h >> 32
+
+
+# Where things lie in a cache file.
+class Layout:
+    def __init__(self, data):
+        self.code_used, self.records_used = struct.unpack_from("<II", data, 56)
+        (guest_bytes,) = struct.unpack_from("<Q", data, 32)
+        code_bytes = (4 * guest_bytes + (320 << 10)) & ~0xffff
+        self.index = HEADER_BYTES
+        self.lines = self.index + guest_bytes
+        self.records = self.lines + (code_bytes // 64 * 4 + 4095 & ~4095)
+        self.code = self.records + code_bytes // 2
+        self.total = self.code + code_bytes
+
+
 class Cache(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -152,16 +196,11 @@ class Cache(unittest.TestCase):
         self.warm()
         (path,) = self.files()
         whole = path.read_bytes()
-        code_used, records_used = struct.unpack_from("<II", whole, 56)
-        guest_bytes, = struct.unpack_from("<Q", whole, 32)
-        code_bytes = (4 * guest_bytes + (320 << 10)) & ~0xffff
-        lines = HEADER_BYTES + guest_bytes
-        records = lines + (code_bytes // 64 * 4 + 4095 & ~4095)
-        code = records + code_bytes // 2
-        self.assertEqual(len(whole), code + code_bytes)
-        first = next(n for n in range(HEADER_BYTES, lines, 4) if struct.unpack_from("<i", whole, n)[0] > 0)
-        places = {"header": 8, "length of the guest": 33, "index": first, "lines": lines + code_used // 128 * 4,
-                  "record": records + records_used // 2 // 8 * 8, "code": code + struct.unpack_from("<i", whole, first)[0] + 1}
+        at = Layout(whole)
+        self.assertEqual(len(whole), at.total)
+        first = next(n for n in range(at.index, at.lines, 4) if struct.unpack_from("<i", whole, n)[0] > 0)
+        places = {"header": 8, "length of the guest": 33, "index": first, "lines": at.lines + at.code_used // 128 * 4,
+                  "record": at.records + at.records_used // 2 // 8 * 8, "code": at.code + struct.unpack_from("<i", whole, first)[0] + 1}
         for name, place in places.items():
             with self.subTest(name):
                 damaged = bytearray(whole)
@@ -180,14 +219,40 @@ class Cache(unittest.TestCase):
                 self.grus("cache", "verify")
                 self.assertEqual(self.run_program()[0], expected)
 
-    def test_a_wrong_translation_with_right_sums_is_found(self):
-        # What checksums cannot see: a file that was made from other bytes. Here: by renaming the other program's file.
+    def test_a_file_under_anothers_name_is_found(self):
         self.warm(self.program, self.other)
-        self.assertEqual(len(self.files()), 2)
         one, two = self.files()
         one.write_bytes(two.read_bytes())
-        report = self.grus("cache", "verify", status=1)
-        self.assertIn("1 files sound, 1 damaged", report.stdout)
+        self.assertIn("1 files sound, 1 damaged", self.grus("cache", "verify", status=1).stdout)
+
+    def test_a_wrong_translation_with_right_sums_is_found(self):
+        # What checksums cannot see, only translating again can: code that is not what the translator makes.
+        self.warm()
+        (path,) = self.files()
+        data = bytearray(path.read_bytes())
+        at = Layout(data)
+        record = at.records
+        size, begin, end = struct.unpack_from("<III", data, record)
+        marks, exits = struct.unpack_from("<HH", data, record + 28)
+        code = bytearray(data[at.code + begin:at.code + end])
+        code[3] ^= 1
+        data[at.code + begin + 3] ^= 1
+        tables = bytes(data[record + 48:record + 48 + 4 * marks + 8 * exits])
+        for n in range(exits):
+            (site,) = struct.unpack_from("<H", tables, 4 * marks + 8 * n)
+            code[site:site + 4] = bytes(4)
+        head = bytearray(data[record:record + 48])
+        head[32:40] = bytes(8)
+        total = xxh64(head, 0)
+        for part in (tables[:4 * marks], tables[4 * marks:], code):
+            total = xxh64(part, total)
+        struct.pack_into("<Q", data, record + 32, total)
+        path.write_bytes(data)
+        report = self.grus("cache", "verify", status=1).stdout
+        self.assertIn("1 regions are not what the translator makes", report)
+        self.assertIn("0 files sound, 0 damaged, 1 differ", report)
+        self.grus("cache", "verify", "--repair", status=1)
+        self.assertEqual(self.files(), [])
 
     def test_the_least_recently_used_go_first(self):
         programs = []
