@@ -201,6 +201,7 @@ bool content_of_memory(u64 begin, u64 end, ContentId* out) {
   if (proofs) unmap_engine_pages(proofs, (end - begin) / kPiece * 8);
   return proofs != nullptr;
 }
+
 namespace {
 
 // false: nothing to be cached, or not yet - a brand-new file is admitted when its content is seen a second time, since

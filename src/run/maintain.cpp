@@ -185,7 +185,7 @@ Maintained warm(CodeBits& bits) {
       if (entry > 0 || !(start || (inside && entry == 0)) || (!start && !looks_like_code(word_of(*w, g)))) continue;
       u64 host;
       if (!build(*w, word_of(*w, g), &host)) continue;
-      if (!w->publishes()) {
+      if (!w->publishes() || cache::take_lost_pages()) {
         m = answer("full", false);
         cache::cache_file_name(w->header->content, w->header->guest_base, m.name);
         count(*w, &m);
@@ -234,7 +234,7 @@ Maintained compact(u64 pc) {
   if (ok) link_all(*w);
   // Where those who run it find the guest's file, which may be another name than ours.
   ok = ok && !copy_to_guest(GuestAddr(ptr(w->shared) + offsetof(cache::Header, path)), regions.header().path, sizeof(cache::Header::path));
-  ok = ok && w->publishes() && seal(*w, fresh) && !host_syscall(__NR_renameat, directory, ptr(fresh.name), directory, ptr(old.name));
+  ok = ok && w->publishes() && !cache::take_lost_pages() && seal(*w, fresh) && !host_syscall(__NR_renameat, directory, ptr(fresh.name), directory, ptr(old.name));
   if (ok) {
     // The new name was a change of the file too.
     (void)store_guest(GuestAddr(ptr(w->shared) + offsetof(cache::Header, written_ns)), cache::realtime_ns());
@@ -270,6 +270,10 @@ Maintained verify(u64 pc) {
       m.ok = false;
       m.verdict = "differs";
     }
+  }
+  if (cache::take_lost_pages()) {
+    m.verdict = "unreadable";
+    m.ok = false;
   }
   if (w) cache::destroy_window(w);
   cache::close_cache_file(file);
@@ -308,6 +312,10 @@ Maintained check(const char* name) {
         m.verdict = "sound";
         m.ok = true;
         count(*w, &m);
+      }
+      if (cache::take_lost_pages()) {
+        m.verdict = "unreadable";
+        m.ok = false;
       }
       if (w) cache::destroy_window(w);
     }

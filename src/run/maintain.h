@@ -35,9 +35,9 @@ Maintained warm(CodeBits& bits);
 // compacted, none, failed.
 Maintained compact(u64 pc);
 // Is the file of the mapping at `pc` sound, and each region what the translator makes of the guest's bytes? Verdicts: sound,
-// none, damaged, differs.
+// none, damaged, differs, unreadable (an I/O error, a full tmpfs).
 Maintained verify(u64 pc);
-// Is this cache file sound in itself? Verdicts: sound, damaged, foreign.
+// Is this cache file sound in itself? Verdicts: sound, damaged, foreign, unreadable.
 Maintained check(const char* name);
 
 u64 translator_fingerprint();

@@ -499,6 +499,7 @@ bool RegionBuilder::rediscover(const cache::Region& r) {
   entry_word_ = r.entry;
   map_base_ = entry_word_ > kRegionSpan / 2 ? entry_word_ - kRegionSpan / 2 : 0;
   count_ = fixups_ = colds_ = runs_ = queued_ = 0;
+  changed_ = false;
   line_ = ~u64{0};
   u32 words = static_cast<u32>((window_->guest_end - window_->guest_begin) / 4);
   for (u32 m = 0; m < r.mark_count; m++) {

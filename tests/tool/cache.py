@@ -78,7 +78,7 @@ class Layout:
         self.code_used, self.records_used = struct.unpack_from("<II", data, 56)
         (guest_bytes,) = struct.unpack_from("<Q", data, 32)
         code_bytes = (4 * guest_bytes + (320 << 10)) & ~0xffff
-        self.index = HEADER_BYTES
+        self.index = HEADER_BYTES + (guest_bytes // 256 * 8 + 4095 & ~4095)  # behind the proofs
         self.lines = self.index + guest_bytes
         self.records = self.lines + (code_bytes // 64 * 4 + 4095 & ~4095)
         self.code = self.records + code_bytes // 2
@@ -199,7 +199,7 @@ class Cache(unittest.TestCase):
         at = Layout(whole)
         self.assertEqual(len(whole), at.total)
         first = next(n for n in range(at.index, at.lines, 4) if struct.unpack_from("<i", whole, n)[0] > 0)
-        places = {"header": 8, "length of the guest": 33, "index": first, "lines": at.lines + at.code_used // 128 * 4,
+        places = {"header": 8, "proofs": HEADER_BYTES + 17, "length of the guest": 33, "index": first, "lines": at.lines + at.code_used // 128 * 4,
                   "record": at.records + at.records_used // 2 // 8 * 8, "code": at.code + struct.unpack_from("<i", whole, first)[0] + 1}
         for name, place in places.items():
             with self.subTest(name):
