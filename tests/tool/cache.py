@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import struct
@@ -182,6 +183,34 @@ class Cache(unittest.TestCase):
         self.assertNotIn("compacted", self.grus("cache", "compact").stdout)  # not due
         self.assertIn(f"{len(before)} files sound, 0 damaged, 0 differ", self.grus("cache", "verify").stdout)
         self.assertEqual([p for p in self.code.iterdir() if p.name.startswith(".new")], [])
+
+    def test_compaction_and_programs_that_are_killed_do_not_harm_each_other(self):
+        expected, _ = self.run_program(GRUS_CACHE="off")
+        self.warm(self.program)
+        env = dict(os.environ, GRUS_CACHE=str(self.code))
+        rng, running, end = random.Random(3), [], time.monotonic() + 3
+        commands = [[OPTIONS.engine, "--cache=compact", self.program], [OPTIONS.engine, "--cache=warm", self.program],
+                    [OPTIONS.engine, self.program, "x"], [OPTIONS.engine, self.program, "x"]]
+        finished = [0] * len(commands)
+        while time.monotonic() < end or running:
+            while len(running) < 8 and time.monotonic() < end:
+                which = rng.randrange(len(commands))
+                running.append((which, subprocess.Popen(commands[which], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)))
+            which, process = running.pop(rng.randrange(len(running)))
+            if rng.randrange(3) == 0:
+                time.sleep(rng.random() * 0.01)
+                process.kill()
+            out, _ = process.communicate(timeout=60)
+            if process.returncode == -9:
+                continue
+            finished[which] += 1
+            if which >= 2:
+                self.assertEqual((process.returncode, out), expected)
+            else:
+                self.assertEqual(process.returncode, 0, out)
+        self.assertTrue(all(finished), finished)
+        self.assertIn("1 files sound, 0 damaged, 0 differ", self.grus("cache", "verify").stdout)
+        self.assertLess(self.run_program()[1], 50)
 
     def test_a_changed_guest_is_not_compacted(self):
         copy = self.home / "copy"
