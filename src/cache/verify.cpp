@@ -48,13 +48,13 @@ struct Verifier {
   }
 
   // What walks over all regions must come to an end, and stay inside of the file, with regions too that nobody can reach: a
-  // publisher writes the record before the lines.
+  // publisher takes room and writes the record before the lines. Others may publish meanwhile, hence the counters as they are now.
   bool has_extent(u32 offset) const {
-    const Region* r = region_at(offset);
-    if (!r) return false;
-    return r->bytes == Region::size_of(r->mark_count, r->exit_count) &&
-           r->bytes <= records_used - (w.file.lines[offset / kLine] - 1) && r->host_begin <= offset && offset < r->host_end &&
-           r->host_end <= code_used;
+    u32 record = __atomic_load_n(&w.file.lines[offset / kLine], __ATOMIC_ACQUIRE) - 1, used = w.header->records_used;
+    if (record > used || used - record < sizeof(Region) || record % 8 || used > w.layout.records_bytes) return false;
+    const Region* r = reinterpret_cast<const Region*>(w.file.records + record);
+    return r->bytes == Region::size_of(r->mark_count, r->exit_count) && r->bytes <= used - record && r->host_begin <= offset &&
+           offset < r->host_end && r->host_end <= w.header->code_used && w.header->code_used <= w.file.end;
   }
 
   bool is_sound(u32 offset) const {

@@ -151,6 +151,18 @@ bool seal(Window& w, const CacheFile& file) {
          !host_syscall(__NR_fsync, fd);
 }
 
+// verify_file of a file that others may be publishing to: what they enter while it is read looks like damage. nullptr: sound.
+const char* damage(Window& w) {
+  for (int attempt = 0;; attempt++) {
+    u64 regions = w.header->regions;
+    if (cache::verify_file(w)) return nullptr;
+    bool moving = w.header->regions != regions;
+    if (attempt == 4) return moving ? "busy" : "damaged";
+    constexpr u64 kAWhile[2] = {0, 20'000'000};  // a publisher in the middle of a region is done by then
+    host_syscall(__NR_nanosleep, ptr(kAWhile), 0);
+  }
+}
+
 void count(const Window& w, Maintained* m) {
   m->regions = w.header->regions;
   m->insns = w.header->insns_translated;
@@ -256,8 +268,9 @@ Maintained verify(u64 pc) {
   CacheFile file;
   if (!guest_file_at(pc, &begin, &end) || !open_existing(begin, end, &file, &m)) return m;
   Window* w = cache::make_window_on(begin, end, file);
-  m.ok = w && cache::verify_file(*w);
-  m.verdict = m.ok ? "sound" : "damaged";
+  const char* bad = w ? damage(*w) : "damaged";
+  m.ok = !bad;
+  m.verdict = bad ? bad : "sound";
   if (m.ok) {
     w->for_each_region([&](Region& r) {
       m.regions++;
@@ -308,11 +321,10 @@ Maintained check(const char* name) {
       file.content = h.content;
       u64 begin = h.guest_base ? h.guest_base : address_map::kModuleZones;
       Window* w = cache::make_window_on(begin, begin + h.guest_bytes, file);
-      if (w && cache::verify_file(*w)) {
-        m.verdict = "sound";
-        m.ok = true;
-        count(*w, &m);
-      }
+      const char* bad = w ? damage(*w) : "damaged";
+      m.ok = !bad;
+      m.verdict = bad ? bad : "sound";
+      if (m.ok) count(*w, &m);
       if (cache::take_lost_pages()) {
         m.verdict = "unreadable";
         m.ok = false;

@@ -35,9 +35,10 @@ Maintained warm(CodeBits& bits);
 // compacted, none, failed.
 Maintained compact(u64 pc);
 // Is the file of the mapping at `pc` sound, and each region what the translator makes of the guest's bytes? Verdicts: sound,
-// none, damaged, differs, unreadable (an I/O error, a full tmpfs).
+// none, damaged, differs, unreadable (an I/O error, a full tmpfs), busy (others
+// published all the time).
 Maintained verify(u64 pc);
-// Is this cache file sound in itself? Verdicts: sound, damaged, foreign, unreadable.
+// Is this cache file sound in itself? Verdicts: sound, damaged, foreign, unreadable, busy.
 Maintained check(const char* name);
 
 u64 translator_fingerprint();

@@ -278,7 +278,8 @@ int verify(const VerifyOptions& options) {
     std::cout << paths[name] << ": " << verdict << " (" << name << ")" << (removed ? ", removed" : "") << "\n";
   }
   std::cout << counts["sound"] << " files sound, " << counts["damaged"] << " damaged, " << counts["differs"] << " differ, "
-            << counts["foreign"] << " of another translator (not checked); " << regions << " regions of " << translated.size()
+            << counts["foreign"] << " of another translator, " << counts["busy"] + counts["unreadable"]
+            << " busy or unreadable (not checked); " << regions << " regions of " << translated.size()
             << " files translated again\n";
   return counts["damaged"] || counts["differs"] || !all_ran ? kProblems : kOk;
 }
