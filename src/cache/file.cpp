@@ -77,9 +77,13 @@ bool may_create(u64 size) {
 // The directory says who may see them: a system's cache is read by all, a user's by nobody else.
 constexpr u64 kFileMode = 0644;
 
-i64 open_in_directory(const char* name, u64 flags, u64 mode = 0) {
+}  // namespace
+
+i64 open_in_directory(const char* name, u64 flags, u64 mode) {
   return host_syscall(__NR_openat, static_cast<u64>(g_directory), ptr(name), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode);
 }
+
+namespace {
 
 void map_index() {
   if (g_index_tried) return;
@@ -142,6 +146,8 @@ void enter(IndexEntry key) {
 
 /* -- Content ------------------------------------------------------------------------------------------------------- */
 
+bool g_admits_all;
+
 // Pages of a file, which come back by themselves; not if one of them is a private copy (written through /proc/self/mem).
 void drop_file_pages(u64 begin, u64 bytes) {
   constexpr u64 kPresent = u64{1} << 63, kSwapped = u64{1} << 62, kOfFile = u64{1} << 61;
@@ -186,11 +192,17 @@ u64* map_proofs(u64 begin, u64 end, ContentId* content) {
   return nullptr;
 }
 
+}  // namespace
+
+void admit_everything() { g_admits_all = true; }
+
 bool content_of_memory(u64 begin, u64 end, ContentId* out) {
   u64* proofs = map_proofs(begin, end, out);
   if (proofs) unmap_engine_pages(proofs, (end - begin) / kPiece * 8);
   return proofs != nullptr;
 }
+
+namespace {
 
 // false: nothing to be cached, or not yet - a brand-new file is admitted when its content is seen a second time, since
 // configure scripts run thousands of programs once.
@@ -226,18 +238,22 @@ bool identify(const GuestFile& f, u64 begin, u64 end, ContentId* content) {
   seen.size = content->high;
   if (look_up(&seen)) return true;
   enter(seen);
-  return false;
+  return g_admits_all;
 }
 
 /* -- Files --------------------------------------------------------------------------------------------------------- */
 
-u64 base_of(u64 guest_begin) { return guest_begin >> 32 ? 0 : guest_begin; }
-
 u64 header_checksum(const Header& h) { return hash64(&h, offsetof(Header, checksum)); }
 
-void name_of(const ContentId& c, u64 base, char (&out)[64]) {
+}  // namespace
+
+u64 base_of(u64 guest_begin) { return guest_begin >> 32 ? 0 : guest_begin; }
+
+void cache_file_name(const ContentId& c, u64 base, char (&out)[64]) {
   format_to(out, sizeof out, "%016lx%016lx-%016lx", c.high, c.low, g_translator.fingerprint ^ hash64(&base, 8));
 }
+
+namespace {
 
 // Path of the file that is mapped at `begin`, from /proc/self/maps: "begin-end perms offset device inode   path".
 void path_of_mapping(u64 begin, char* out, size_t size) {
@@ -267,7 +283,9 @@ void path_of_mapping(u64 begin, char* out, size_t size) {
   host_syscall(__NR_close, static_cast<u64>(fd));
 }
 
-i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
+}  // namespace
+
+i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&temporary)[64]) {
   Layout layout = layout_of(end - begin);
   if (!may_create(layout.total)) return -EACCES;
   ContentId now;
@@ -278,7 +296,6 @@ i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
     unmap_engine_pages(proofs, proofs_bytes);
     return -EBUSY;
   }
-  char temporary[64];
   format_to(temporary, sizeof temporary, ".new-%lu-%lx", static_cast<u64>(host_syscall(__NR_getpid)), realtime_ns());
   i64 fd = open_in_directory(temporary, O_RDWR | O_CREAT | O_EXCL, kFileMode);
   if (is_error(fd)) {
@@ -314,12 +331,24 @@ i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
   unmap_engine_pages(proofs, proofs_bytes);
   if (page) unmap_engine_pages(page, kHeaderBytes);
   if (code) unmap_engine_pages(code, page_up(kCodeBegin + g_translator.preamble_bytes));
+  if (ok) return fd;
+  host_syscall(__NR_close, file);
+  host_syscall(__NR_unlinkat, static_cast<u64>(g_directory), ptr(temporary), 0);
+  return -EIO;
+}
+
+namespace {
+
+i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
+  char temporary[64];
+  i64 fd = create_temporary(content, begin, end, temporary);
+  if (is_error(fd)) return fd;
   u64 directory_fd = static_cast<u64>(g_directory);
-  i64 renamed = ok ? host_syscall(__NR_renameat2, directory_fd, ptr(temporary), directory_fd, ptr(name), RENAME_NOREPLACE) : -EIO;
+  i64 renamed = host_syscall(__NR_renameat2, directory_fd, ptr(temporary), directory_fd, ptr(name), RENAME_NOREPLACE);
   if (renamed == -EINVAL || renamed == -ENOSYS)  // a file system without it: whoever was first loses what it published so far
     renamed = host_syscall(__NR_renameat, directory_fd, ptr(temporary), directory_fd, ptr(name));
   if (!renamed) return fd;
-  host_syscall(__NR_close, file);
+  host_syscall(__NR_close, static_cast<u64>(fd));
   host_syscall(__NR_unlinkat, directory_fd, ptr(temporary), 0);
   return renamed == -EEXIST ? open_in_directory(name, O_RDWR) : renamed;
 }
@@ -373,6 +402,7 @@ void use_directory(int fd, Access access) {
 int directory() { return g_directory; }
 Access directory_access() { return g_access; }
 void set_translator(const Translator& t) { g_translator = t; }
+u64 translator_fingerprint() { return g_translator.fingerprint; }
 
 // Publishers meet in memory that they share: on a file system that another machine may write to (NFS, SMB, 9p, whatever is behind
 // FUSE) two would take the same room, and pages would change under those who run them.
@@ -418,7 +448,7 @@ bool open_cache_file(const GuestFile& guest, u64 guest_begin, u64 guest_end, Cac
   if (!identify(guest, guest_begin, guest_end, &content)) return false;
   *out = CacheFile{};
   out->content = content;
-  name_of(content, base_of(guest_begin), out->name);
+  cache_file_name(content, base_of(guest_begin), out->name);
   out->writable = g_access == Access::ReadWrite;
   i64 fd = open_in_directory(out->name, out->writable ? O_RDWR : O_RDONLY);
   if (out->writable && (fd == -EACCES || fd == -EROFS || fd == -EPERM)) {
@@ -469,10 +499,12 @@ bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout) {
   w.code_writable = !file.writable;
 
   u64 changed = ctime_of(st);
-  // After a crash of the machine only sealed files are known to be on the disk whole.
+  // After a crash of the machine only what compaction synced is known to be on the disk whole, and only while nobody has added
+  // anything. Whoever may write looks anyway, once: that is noted in the file.
+  bool synced = h->sealed && h->sealed == h->code_used && !file.writable;
   // A time to come was written down by a clock that was set back since, and says nothing.
   bool ours = h->inode == static_cast<u32>(st.st_ino) && changed <= h->written_ns + kOwnChange && h->written_ns <= realtime_ns() + kOwnChange &&
-              (h->sealed || h->written_ns >= boot_ns());
+              (synced || h->written_ns >= boot_ns());
   if (!ours && !verify_file(w)) {
     if (file.writable) host_syscall(__NR_unlinkat, static_cast<u64>(g_directory), ptr(file.name), 0);
     host_syscall(__NR_munmap, ptr(tables), layout.code);

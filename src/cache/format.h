@@ -79,7 +79,7 @@ struct Header {
   u32 code_used, records_used;
   u64 written_ns;   // CLOCK_REALTIME before the last change; a ctime behind it is somebody else's
   u64 attached_s;   // last use, to within an hour
-  u32 sealed;       // made by compaction, complete when it appeared
+  u32 sealed;       // code_used when compaction had made the file and synced it; 0: never
   u32 inode;        // its low bits, of this file: in a copy, perhaps made while somebody published, it is not
   u64 insns_translated, insns_distinct, regions;
   char path[1024];  // where the guest's file lay for whoever made this: a hint for compaction

@@ -47,6 +47,16 @@ struct Verifier {
     return reinterpret_cast<const Region*>(w.file.records + record - 1);
   }
 
+  // What walks over all regions must come to an end, and stay inside of the file, with regions too that nobody can reach: a
+  // publisher takes room and writes the record before the lines. Others may publish meanwhile, hence the counters as they are now.
+  bool has_extent(u32 offset) const {
+    u32 record = __atomic_load_n(&w.file.lines[offset / kLine], __ATOMIC_ACQUIRE) - 1, used = w.header->records_used;
+    if (record > used || used - record < sizeof(Region) || record % 8 || used > w.layout.records_bytes) return false;
+    const Region* r = reinterpret_cast<const Region*>(w.file.records + record);
+    return r->bytes == Region::size_of(r->mark_count, r->exit_count) && r->bytes <= used - record && r->host_begin <= offset &&
+           offset < r->host_end && r->host_end <= w.header->code_used && w.header->code_used <= w.file.end;
+  }
+
   bool is_sound(u32 offset) const {
     const Region* r = region_at(offset);
     if (!r || r->host_begin != offset) return false;
@@ -111,6 +121,7 @@ bool verify_file(Window& w) {
   v.code = static_cast<u8*>(map_engine_pages(kMostBytes));
   bool ok = v.sound && v.code;
   for (u32 line = 0; line < lines && ok; line++) v.sound[line] = w.file.lines[line] != 0 && v.is_sound(line * kLine);
+  for (u32 line = 0; line < lines && ok; line++) ok = !w.file.lines[line] || v.has_extent(line * kLine);
   for (u32 line = 0; line < lines && ok; line++)
     if (v.sound[line]) ok = v.exits_lead_right(*v.region_at(line * kLine));
   for (u32 g = 0; g < v.words && ok; g++) {

@@ -240,6 +240,33 @@ bool GrowingArray<T>::push(const T& v) {
 }
 template struct GrowingArray<Link>;
 
+// The window's code, with that file at its begin.
+static bool attach(Window& w, const CacheFile& file) {
+  Layout layout = layout_of(w.guest_end - w.guest_begin);
+  u64 room = layout.code_bytes + page_up(w.guest_end - w.guest_begin) + (256 << 10);
+  w.code = map_beside(w.guest_begin, room);
+  if (!w.code) return false;
+  if (!map_cache_file(w, file, layout)) {
+    unmap_beside(w.code, room);
+    w.code = nullptr;
+    return false;
+  }
+  w.near = true;
+  w.capacity = static_cast<u32>(room);
+  w.own.begin = layout.code_bytes;
+  w.own.end = w.capacity;
+  return true;
+}
+
+Window* make_window_on(u64 guest_begin, u64 guest_end, const CacheFile& file) {
+  Window* w = engine_new<Window>();
+  w->guest_begin = guest_begin;
+  w->guest_end = guest_end;
+  if (attach(*w, file)) return w;
+  engine_delete(w);
+  return nullptr;
+}
+
 Window* make_window(u64 guest_begin, u64 guest_end, u8 fp_context, const GuestFile* file) {
   Window* w = engine_new<Window>();
   w->guest_begin = guest_begin;
@@ -251,20 +278,9 @@ Window* make_window(u64 guest_begin, u64 guest_end, u8 fp_context, const GuestFi
   if (zone && fp_context == 0) {
     CacheFile opened;
     if (file && open_cache_file(*file, guest_begin, guest_end, &opened)) {
-      Layout layout = layout_of(guest_end - guest_begin);
-      u64 room = layout.code_bytes + bytes + (256 << 10);
-      w->code = map_beside(guest_begin, room);
-      if (w->code && map_cache_file(*w, opened, layout)) {
-        w->near = true;
-        w->capacity = static_cast<u32>(room);
-        w->own.begin = layout.code_bytes;
-        w->own.end = w->capacity;
-        close_cache_file(opened);
-        return w;
-      }
-      if (w->code) unmap_beside(w->code, room);
-      w->code = nullptr;
+      bool attached = attach(*w, opened);
       close_cache_file(opened);
+      if (attached) return w;
     }
     // Translated code is about three times the size of the guest's; only what runs is ever touched.
     u64 room = 3 * bytes + (256 << 10);

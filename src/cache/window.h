@@ -95,7 +95,8 @@ struct Window {
         }
         Region* r = reinterpret_cast<Region*>(a->records + record - 1);
         if (f(*r)) return;
-        at = (r->host_end + kLine - 1) & ~(kLine - 1);
+        u32 next = (r->host_end + kLine - 1) & ~(kLine - 1);
+        at = next > at ? next : at + kLine;
       }
     }
   }
@@ -114,9 +115,12 @@ struct Place {
 };
 
 struct GuestFile;  // cache/file.h
+struct CacheFile;
 
 // Creates the window for an executable mapping; nullptr without memory. With `file`, the translations of others.
 Window* make_window(u64 guest_begin, u64 guest_end, u8 fp_context, const GuestFile* file = nullptr);
+// On exactly this file, whatever its name is. nullptr: it is not what it seems, or no memory.
+Window* make_window_on(u64 guest_begin, u64 guest_end, const CacheFile& file);
 void destroy_window(Window* w);
 
 // Where the next region may go: its code will run at code + begin. `shared`: in the file.

@@ -22,6 +22,7 @@
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "engine/cache_modes.h"
 #include "engine/options.h"
 #include "host/x86_64/features.h"
 #include "linux/address_space.h"
@@ -92,6 +93,7 @@ struct Program {
   const char* execfn;
   int fd;
   bool log_open;
+  const char* cache_mode;  // --cache=: work on the cache instead
 };
 
 // An array of pointers for the time of the start.
@@ -268,6 +270,8 @@ void parse_command_line(HostStart& host, Program& p) {
       g_options.lockstep = lockstep_length(rest);
     } else if (begins(a, "--dump=", &rest)) {
       g_options.dump = rest;
+    } else if (begins(a, "--cache=", &rest)) {
+      p.cache_mode = rest;
     } else if (equal(a, "--version")) {
       log_raw("grus-aarch64 0.1\n");
       host_syscall(__NR_exit_group, 0);
@@ -637,6 +641,7 @@ void start_main(void* argument) {
   }
 
   open_cache(host, p, handover.cache_fd, task);
+  if (p.cache_mode) work_on_cache(task, p.cache_mode, p.execfn);
 
   if (p.fd < 0) {
     p.fd = open_program(host, p.execfn);

@@ -215,7 +215,7 @@ Task* new_initial_task() {
   return task;
 }
 
-void start_initial_task(Task& task) {
+void prepare_initial_task(Task& task) {
   set_host_thread_block(&task.host_block);
   // What a vfork child may hold when it is killed; its parent goes on in the same memory.
   register_lock(run::translator_lock);
@@ -227,6 +227,10 @@ void start_initial_task(Task& task) {
   u64 faults = kFaultSignals, inherited = 0;
   host_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, ptr(&faults), ptr(&inherited), 8);
   task.blocked = inherited;
+}
+
+void start_initial_task(Task& task) {
+  prepare_initial_task(task);
   grus_enter_stack(stack_top(task), first_task_on_own_stack, &task);
 }
 

@@ -137,6 +137,8 @@ Task* new_task();
 void free_task(Task* task);
 // The same with new, empty kernel objects: what the start of a program fills.
 Task* new_initial_task();
+// Faults of C++ in guest memory come back to it from now on.
+void prepare_initial_task(Task& task);
 // Makes the calling (only) thread `task`: host thread block, alternate stack, handlers, the inherited signal mask; goes on
 // on the task's own stack, with run_task. The host's stack is the guest's from then on.
 [[noreturn]] void start_initial_task(Task& task);

@@ -132,6 +132,14 @@ void guest_files_changed(u64 begin, u64 end) {
       i++;
 }
 
+bool guest_file_at(u64 pc, u64* begin, u64* end) {
+  const FileRange* f = guest_file(pc);
+  if (!f) return false;
+  *begin = f->begin;
+  *end = f->end;
+  return true;
+}
+
 void set_executable(u64 begin, u64 end, bool executable) {
   if (begin >= end) return;
   if (!executable) forget_guest_files(begin, end);

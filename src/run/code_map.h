@@ -23,6 +23,8 @@ void set_executable(u64 begin, u64 end, bool executable);
 void set_guest_file(u64 begin, u64 end, const cache::GuestFile& file);
 // Code in [begin, end) has changed: mappings there are no longer what their files were.
 void guest_files_changed(u64 begin, u64 end);
+// The mapping of a file that contains pc.
+bool guest_file_at(u64 pc, u64* begin, u64* end);
 // The window for pc (made when there is none); nullptr without memory or when pc is not executable.
 cache::Window* window_for(u64 pc, u8 fp_context);
 cache::Window* find_window(u64 pc, u8 fp_context);

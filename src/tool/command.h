@@ -13,6 +13,7 @@ namespace grus::tool {
 void add_run(CLI::App& app, int& result);      // run, shell
 void add_root(CLI::App& app, int& result);     // root create|list|remove
 void add_install(CLI::App& app, int& result);  // install, uninstall, status
+void add_cache(CLI::App& app, int& result);    // cache info|clear|warm|compact|verify
 void add_doctor(CLI::App& app, int& result);
 void add_version(CLI::App& app, int& result);
 

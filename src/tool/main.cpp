@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   add_install(app, result);
   add_run(app, result);
   add_root(app, result);
+  add_cache(app, result);
   add_version(app, result);
   try {
     app.parse(argc, argv);

@@ -19,7 +19,9 @@
 #include <nlohmann/json.hpp>
 
 #include "tool/binfmt.h"
+#include "tool/cache_files.h"
 #include "tool/command.h"
+#include "tool/engine_jobs.h"
 #include "tool/engine_path.h"
 #include "tool/namespaces.h"
 
@@ -157,6 +159,7 @@ int create(const CreateOptions& options) {
   if (flock(lock.get(), LOCK_EX | LOCK_NB))
     throw Failure(kProblems, "another grus is making the root " + options.name);
   if (fs::exists(partial)) remove_tree(partial);
+  trim_cache(code_directory(), [&] { return translator_of(engine); });
   bool private_registration = Binfmt::private_instances_work();
   if (!private_registration && geteuid() != 0)
     throw Failure(kUnsupported, "this kernel has no private binfmt_misc (Linux 6.7 has): use sudo");

@@ -15,7 +15,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "tool/cache_files.h"
 #include "tool/command.h"
+#include "tool/engine_jobs.h"
 #include "tool/engine_path.h"
 #include "tool/namespaces.h"
 #include "tool/roots.h"
@@ -113,6 +115,7 @@ bool belongs_to_the_system(const fs::path& directory) {
   Descriptor engine(open(find_engine(options.engine).c_str(), O_RDONLY | O_CLOEXEC));
   if (!engine) fail_errno("cannot open the engine", errno);
   fs::path code = code_directory();
+  trim_cache(code, [&] { return translator_of(find_engine_if_any(options.engine)); });
   if (options.root.empty()) {
     apply(options.environment);
     hand_over_code_directory(code);

@@ -125,6 +125,17 @@ bool RegionBuilder::fetch(u64 pc, u32* word) {
   return true;
 }
 
+// Whatever is branched to is entered with NZCV in its home: a target that waited in the queue when the region was full may
+// have been decoded by falling into it. A called place of this region is entered from elsewhere, likewise.
+void RegionBuilder::mark_branch_targets() {
+  for (unsigned i = 0; i < count_; i++) {
+    Flow flow = row(insns_[i].op).flow();
+    if (flow != Flow::Call && flow != Flow::Branch && flow != Flow::Cond) continue;
+    int target = index_of(direct_target(insns_[i].word, window_->guest_begin + u64{4} * insns_[i].guest_word));
+    if (target >= 0) insns_[target].leader = true;
+  }
+}
+
 bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
   entry_word_ = static_cast<u32>((pc - window_->guest_begin) / 4);
   map_base_ = entry_word_ > kRegionSpan / 2 ? entry_word_ - kRegionSpan / 2 : 0;
@@ -144,14 +155,7 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
     else
       decode_run(queue_[i]);
   }
-  // Whatever is branched to is entered with NZCV in its home: a target that waited in the queue when the region was full may
-  // have been decoded by falling into it. A called place of this region is entered from elsewhere, likewise.
-  for (unsigned i = 0; i < count_; i++) {
-    Flow flow = row(insns_[i].op).flow();
-    if (flow != Flow::Call && flow != Flow::Branch && flow != Flow::Cond) continue;
-    int target = index_of(direct_target(insns_[i].word, window_->guest_begin + u64{4} * insns_[i].guest_word));
-    if (target >= 0) insns_[target].leader = true;
-  }
+  mark_branch_targets();
   // Guest order; adjacent runs then fall through into each other.
   for (unsigned i = 1; i < runs_; i++) {
     Run r = run_[i];
@@ -251,7 +255,9 @@ void RegionBuilder::mark_flags_home(Emitter& e) {
 }
 
 unsigned RegionBuilder::reader_condition() const {
+  // Up to a leader, where NZCV is in its home.
   for (unsigned i = current_ + 1; i < count_ && insns_[i].guest_word == insns_[i - 1].guest_word + 1; i++) {
+    if (insns_[i].leader) break;
     RowTraits r = row(insns_[i].op);
     if (r.reads_nzcv()) return r.flow() == Flow::Cond ? insns_[i].word & 15 : insns_[i].word >> 12 & 15;
     if (r.writes_nzcv() || r.flow() != Flow::None) break;
@@ -485,6 +491,88 @@ BuildResult RegionBuilder::place(u64* host) {
   }
 }
 
+/* -- Once more ----------------------------------------------------------------------------------------------------- */
+
+// discover, from a record. Leaders: the entry, what is branched to from inside, what follows a call, SVC and the like. There are
+// no others: a run begins at the entry or at a branch's target.
+bool RegionBuilder::rediscover(const cache::Region& r) {
+  entry_word_ = r.entry;
+  map_base_ = entry_word_ > kRegionSpan / 2 ? entry_word_ - kRegionSpan / 2 : 0;
+  count_ = fixups_ = colds_ = runs_ = queued_ = 0;
+  changed_ = false;
+  line_ = ~u64{0};
+  u32 words = static_cast<u32>((window_->guest_end - window_->guest_begin) / 4);
+  for (u32 m = 0; m < r.mark_count; m++) {
+    const InsnMark& mark = r.marks()[m];
+    u32 g = r.guest_low + mark.guest, at = g - map_base_;
+    u32 end = m + 1 < r.mark_count ? r.marks()[m + 1].host : r.body_end - r.host_begin;
+    bool way_out = false;  // the jump to what follows a run: it ends with the exit that leads to its own mark's place
+    for (u32 i = 0; i < r.exit_count; i++)
+      way_out |= r.exits()[i].site + 4u == end && r.exits()[i].target == static_cast<i32>(g);
+    if (mark.inside || way_out) continue;
+    if (g >= words || at >= kRegionSpan || count_ >= kRegionInsns || (count_ && g <= insns_[count_ - 1].guest_word)) return false;
+    u32 word;
+    if (!fetch(window_->guest_begin + u64{4} * g, &word)) return false;
+    bool follows = count_ && insns_[count_ - 1].guest_word + 1 == g, leader = g == entry_word_;
+    if (follows) {
+      Flow before = row(insns_[count_ - 1].op).flow();
+      leader |= before == Flow::Call || before == Flow::IndirectCall || before == Flow::Svc || before == Flow::Sync;
+      run_[runs_ - 1].count++;
+    } else {
+      run_[runs_++] = Run{static_cast<u16>(count_), 1};
+    }
+    insns_[count_] = Decoded{word, g, a64::decode(word), leader, false, false};
+    map_[at] = static_cast<u16>(++count_);
+  }
+  mark_branch_targets();
+  return count_ != 0;
+}
+
+void RegionBuilder::forget() {
+  for (unsigned i = 0; i < count_; i++) map_[insns_[i].guest_word - map_base_] = 0;
+  busy_ = false;
+}
+
+BuildResult RegionBuilder::build_again(cache::Window& w, const cache::Region& r) {
+  if (busy_) recover();
+  busy_ = true;
+  window_ = &w;
+  BuildResult result = BuildResult::Unreadable;
+  u64 host;
+  if (rediscover(r)) {
+    liveness();
+    result = place(&host);
+  }
+  forget();
+  return result;
+}
+
+bool RegionBuilder::matches(cache::Window& w, const cache::Region& r) {
+  if (busy_) recover();
+  busy_ = true;
+  window_ = &w;
+  bool same = rediscover(r);
+  if (same) {
+    Emitter e(*this);
+    liveness();
+    low_ = insns_[0].guest_word;
+    room_ = cache::Room{r.host_begin, 0, true, false};
+    emit(e);
+    u32 bytes = static_cast<u32>(e.at() - code_);
+    const u8* code = w.code + r.host_begin;
+    same = !position_dependent_ && bytes == r.host_end - r.host_begin &&
+           static_cast<u32>(body_end_ - code_) == r.body_end - r.host_begin && low_ == r.guest_low &&
+           insns_[count_ - 1].guest_word + 1 == r.guest_high && mark_count_ == r.mark_count && exit_count_ == r.exit_count &&
+           !__builtin_memcmp(marks_, r.marks(), mark_count_ * sizeof marks_[0]) &&
+           !__builtin_memcmp(exits_, r.exits(), exit_count_ * sizeof exits_[0]);
+    // Where exits lead now is none of the translation.
+    for (unsigned i = 0; i < exit_count_ && same; i++) __builtin_memcpy(code_ + exits_[i].site, code + exits_[i].site, 4);
+    same = same && !__builtin_memcmp(code_, code, bytes);
+  }
+  forget();
+  return same;
+}
+
 BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 exec_end, u64* host,
                                  MemoryFault* fault) {
   if (busy_) recover();
@@ -496,7 +584,7 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
   if (discover(pc, fault)) {
     liveness();
     result = place(host);
-    for (unsigned i = 0; i < count_; i++) map_[insns_[i].guest_word - map_base_] = 0;
+    forget();
   }
   busy_ = false;
   return result;

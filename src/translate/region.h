@@ -26,6 +26,12 @@ class RegionBuilder {
   // Translates from `pc` in `w`; nothing outside of [exec_begin, exec_end) is taken for code. Ok: *host is the entry. Full: the window has no room left. Unreadable: the first instruction
   // could not be fetched, *fault says how.
   BuildResult build(cache::Window& w, u64 pc, u64 exec_begin, u64 exec_end, u64* host, MemoryFault* fault);
+  // Translates once more what is translated in `r`, of this window's guest bytes, to a new place in `w`. The record says which
+  // instructions belong to the region; which of them are leaders and where NZCV lives follows from these and the guest's bytes.
+  // Unreadable: this is no record.
+  BuildResult build_again(cache::Window& w, const cache::Region& r);
+  // The same for the place where it is: is the result what `r` is, but for where its exits lead?
+  bool matches(cache::Window& w, const cache::Region& r);
   cache::Window& window() { return *window_; }
   // Regions of at most `insns` instructions whose code goes upwards only and leaves at every call and at every other region
   // (run/lockstep.h). 0: as usual.
@@ -78,8 +84,11 @@ class RegionBuilder {
   };
 
   void recover();
+  void forget();
   bool fetch(u64 pc, u32* word);
   bool discover(u64 pc, MemoryFault* fault);
+  bool rediscover(const cache::Region& r);
+  void mark_branch_targets();
   void decode_run(u32 guest_word);
   void liveness();
   bool live_at(u64 target, unsigned depth, bool callee);

@@ -165,6 +165,27 @@ TEST_F(CacheFiles, KilledBeforeTheIndex) {
   EXPECT_TRUE(verify_file(w)) << "covered by nothing: translated again when it is needed";
 }
 
+// detach and kill_range walk over all regions: a line that leads to no record, or a record without an end, would lead them astray.
+TEST_F(CacheFiles, LinesOfWhatNobodyReaches) {
+  Window& w = window();
+  add(w, 10, 20);
+  u32 b = add(w, 20, 10);
+  index(w, 20) = index(w, 21) = 0;
+  Region& r = record(w, b);
+  u32 end = r.host_end, right = line(w, b);
+  for (u32 wrong : {u32{0}, b, ~u32{0}}) {
+    r.host_end = wrong;
+    EXPECT_FALSE(verify_file(w)) << wrong;
+  }
+  r.host_end = end;
+  for (u32 wrong : {right + 1, header(w).records_used, ~u32{0}}) {
+    line(w, b) = wrong;
+    EXPECT_FALSE(verify_file(w)) << wrong;
+  }
+  line(w, b) = right;
+  EXPECT_TRUE(verify_file(w));
+}
+
 TEST_F(CacheFiles, RoomThatWasTakenAndNeverFilled) {
   Window& w = window();
   add(w, 10, 20);
