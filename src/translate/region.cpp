@@ -26,7 +26,6 @@ u64 direct_target(u32 word, u64 pc) {
 
 // No template is longer (checked); cold stubs come on top. So a region's body fits into a mark's 15 bits.
 constexpr i64 kMaxTemplateBytes = 320;
-constexpr size_t kMaxHostBytesPerInsn = 512;
 static_assert(kRegionInsns * kMaxTemplateBytes < cache::kMaxRegionBytes && kRegionSpan < cache::kMaxRegionWords);
 
 }  // namespace
