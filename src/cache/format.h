@@ -49,6 +49,15 @@ struct Region {
 
   const InsnMark* marks() const { return reinterpret_cast<const InsnMark*>(this + 1); }
   const Exit* exits() const { return reinterpret_cast<const Exit*>(marks() + mark_count); }
+  // Where the host code of mark `n` ends, from host_begin.
+  u32 end_of(u32 n) const { return n + 1 < mark_count ? marks()[n + 1].host : body_end - host_begin; }
+  // A mark that is no instruction of the region but the jump to what follows a run: it ends with the exit that leads to its own
+  // place. (So does a branch to itself where it is not linked inside of the region, which only lock-step does.)
+  bool is_way_out(u32 n) const {
+    for (u32 i = 0; i < exit_count; i++)
+      if (exits()[i].site + 4u == end_of(n) && exits()[i].target == static_cast<i32>(guest_low + marks()[n].guest)) return true;
+    return false;
+  }
   static constexpr u32 size_of(u32 marks, u32 exits) {
     return static_cast<u32>((sizeof(Region) + marks * sizeof(InsnMark) + exits * sizeof(Exit) + 7) & ~u64{7});
   }

@@ -102,18 +102,10 @@ struct Code {
 constexpr u64 kCodes = u64{1} << 21;
 Code* g_codes;  // open addressing
 
-// The mark in front of a jump to where the code falls through to is none of the region's instructions.
-bool is_way_out(const cache::Window& w, const cache::Region& r, u32 mark) {
-  const cache::InsnMark& m = r.marks()[mark];
-  u32 end = mark + 1 < r.mark_count ? r.marks()[mark + 1].host : r.body_end - r.host_begin;
-  for (u32 i = 0; i < r.exit_count; i++) {
-    const cache::Exit& e = r.exits()[i];
-    if (e.target != static_cast<i32>(r.guest_low + m.guest) || e.site < m.host || e.site >= end) continue;
-    constexpr u32 kBranchToItself = 0x14000000;
-    u32 word;
-    return load_guest(GuestAddr(w.guest_begin + u64{4} * (r.guest_low + m.guest)), &word) || word != kBranchToItself;
-  }
-  return false;
+bool branches_to_itself(u64 pc) {
+  constexpr u32 kBranchToItself = 0x14000000;
+  u32 word;
+  return !load_guest(GuestAddr(pc), &word) && word == kBranchToItself;
 }
 
 const Code& code_of(u64 host) {
@@ -134,8 +126,9 @@ const Code& code_of(u64 host) {
     c.pcs = static_cast<u64*>(engine_alloc(8 * r->mark_count));
     for (u32 i = 0; i < r->mark_count; i++) {
       const cache::InsnMark& m = r->marks()[i];
-      if (m.inside || is_way_out(*w, *r, i)) continue;
-      u64 pc = w->guest_begin + u64{4} * (r->guest_low + m.guest), k = c.count++;
+      u64 pc = w->guest_begin + u64{4} * (r->guest_low + m.guest);
+      if (m.inside || (r->is_way_out(i) && !branches_to_itself(pc))) continue;
+      u64 k = c.count++;
       for (; k > 0 && c.pcs[k - 1] > pc; k--) c.pcs[k] = c.pcs[k - 1];
       c.pcs[k] = pc;
     }

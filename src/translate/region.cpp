@@ -504,11 +504,7 @@ bool RegionBuilder::rediscover(const cache::Region& r) {
   for (u32 m = 0; m < r.mark_count; m++) {
     const InsnMark& mark = r.marks()[m];
     u32 g = r.guest_low + mark.guest, at = g - map_base_;
-    u32 end = m + 1 < r.mark_count ? r.marks()[m + 1].host : r.body_end - r.host_begin;
-    bool way_out = false;  // the jump to what follows a run: it ends with the exit that leads to its own mark's place
-    for (u32 i = 0; i < r.exit_count; i++)
-      way_out |= r.exits()[i].site + 4u == end && r.exits()[i].target == static_cast<i32>(g);
-    if (mark.inside || way_out) continue;
+    if (mark.inside || r.is_way_out(m)) continue;
     if (g >= words || at >= kRegionSpan || count_ >= kRegionInsns || (count_ && g <= insns_[count_ - 1].guest_word)) return false;
     u32 word;
     if (!fetch(window_->guest_begin + u64{4} * g, &word)) return false;
