@@ -4,6 +4,7 @@
 #include "base/address_map.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "guest/aarch64/registers.h"
 
 namespace grus::run {
 
@@ -26,8 +27,8 @@ u32 g_file_count;
 
 ExecutableRange* g_ranges;
 u32 g_range_count;
-Window** g_windows[2];  // per FP context, by guest address
-u32 g_window_count[2];
+Window** g_windows[a64::kFpContexts];  // per FP context, by guest address
+u32 g_window_count[a64::kFpContexts];
 Window** g_by_host;  // all windows that hold code, replaced ones too, by host address
 u32 g_by_host_count;
 
@@ -243,7 +244,7 @@ Window* replace_window(Window* w) {
 
 u32 kill_translations(u64 begin, u64 end) {
   u32 killed = 0;
-  for (unsigned context = 0; context < 2; context++) {
+  for (unsigned context = 0; context < a64::kFpContexts; context++) {
     if (!g_windows[context]) continue;
     for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_window_count[context]; i++) {
       Window& w = *g_windows[context][i];

@@ -26,7 +26,6 @@ static_assert(offsetof(CpuState, sp) == GRUS_SP + GRUS_BIAS);
 static_assert(offsetof(CpuState, pc) == GRUS_PC + GRUS_BIAS);
 static_assert(offsetof(CpuState, mxcsr) == GRUS_MXCSR + GRUS_BIAS);
 static_assert(offsetof(CpuState, v) == GRUS_V(0) + GRUS_BIAS);
-static_assert(offsetof(CpuState, fp_context) == GRUS_FP_CONTEXT + GRUS_BIAS);
 static_assert(offsetof(ThreadState, lookup) == GRUS_LOOKUP + GRUS_BIAS);
 static_assert(offsetof(ThreadState, engine_sp) == GRUS_ENGINE_SP + GRUS_BIAS);
 static_assert(offsetof(ThreadState, return_sp) == GRUS_RETURN_SP + GRUS_BIAS);
@@ -54,13 +53,14 @@ Statistics g_statistics;
 bool g_interpret, g_timed;
 [[gnu::section(".bss.tables")]] a64_to_x64::RegionBuilder g_builder;
 
+// A trap costs 4 us, and all code that a thread goes on with in context Checked is translated for it.
+constexpr u32 kMostInvalidOperations = 200;
+
 constexpr u64 kReturnBottom = 128, kNoPrediction = ~u64{0};
 
 u64 address_of(void (*f)()) { return reinterpret_cast<u64>(f); }
 
-u64 lookup_index(ThreadState& t, u64 pc) {
-  return ((pc | t.cpu.fp_context) << 2 & (((1u << kLookupBits) - 1) << 4)) >> 4;
-}
+u64 lookup_index(u64 pc) { return (pc << 2 & (((1u << kLookupBits) - 1) << 4)) >> 4; }
 
 // After a semantics function: what the exception, if any, means for pc.
 void settle_pc(CpuState& cpu) {
@@ -141,7 +141,7 @@ u64 entry_for(ThreadState& t) {
   CpuState& cpu = t.cpu;
   LockGuard guard(translator_lock);
   if (!check_fetch(cpu)) return 0;
-  cache::Window* w = window_for(cpu.pc, cpu.fp_context);
+  cache::Window* w = window_for(cpu.pc, static_cast<u8>(cpu.fp_context));
   if (!w) fatal(1, "out of memory: there is no room for translated code (RLIMIT_AS and RLIMIT_DATA count it)");
   if (cache::take_lost_pages()) detach_windows();
   if (u64 host = w->find(cpu.pc)) return host;
@@ -192,7 +192,7 @@ void interpret_towards_entry(ThreadState& t) {
   for (int n = 0; n < 64 && !t.interrupt; n++) {
     if (n > 0) {
       LockGuard guard(translator_lock);
-      cache::Window* w = find_window(t.cpu.pc, t.cpu.fp_context);
+      cache::Window* w = find_window(t.cpu.pc, static_cast<u8>(t.cpu.fp_context));
       if (w && w->find(t.cpu.pc)) break;
     }
     if (!step(t.cpu)) return;
@@ -237,6 +237,7 @@ void prepare_thread(ThreadState& t, LookupEntry* lookup, u64 return_limit, u64 r
   t.interrupt = 0;
   t.resume_by_interpretation = false;
   t.stepping = false;
+  t.predicted_context = t.cpu.fp_context;
 }
 
 void after_fork(ThreadState& t) {
@@ -289,13 +290,18 @@ void execute(ThreadState& t) {
       if (cpu.exception.kind != ExceptionKind::None) return;
       continue;
     }
+    if (cpu.fp_context != t.predicted_context) {
+      t.return_sp = t.return_base;
+      clear_lookup(t);
+      t.predicted_context = cpu.fp_context;
+    }
     // The way back from a system call is mostly known: no lock then. A page of the table that was not used yet is not read,
     // or its first use would cost two page faults.
-    u64 index = lookup_index(t, cpu.pc);
+    u64 index = lookup_index(cpu.pc);
     LookupEntry& known = t.lookup[index];
     u16 page = static_cast<u16>(1u << (index * sizeof(LookupEntry) / kGuestPageSize));
-    u64 key = cpu.pc | cpu.fp_context, host;
-    if ((t.lookup_used & page) && known.key == key) {
+    u64 host;
+    if ((t.lookup_used & page) && known.pc == cpu.pc) {
       host = known.host;
     } else {
       host = entry_for(t);
@@ -304,7 +310,7 @@ void execute(ThreadState& t) {
       // Two that are needed by turns and have one place cost a way through here each time (sqlite: 2.3 million of them).
       LookupEntry& beside = t.lookup[static_cast<u64>(&known - t.lookup) ^ 1];
       if (known.host) beside = known;
-      known = LookupEntry{key, host};
+      known = LookupEntry{cpu.pc, host};
       t.lookup_used |= page;
     }
     if (static_cast<ExitReason>(t.exit_reason) == ExitReason::Direct) link(t.exit_site, host);
@@ -312,11 +318,6 @@ void execute(ThreadState& t) {
     ExitReason reason = static_cast<ExitReason>(t.exit_reason);
     if (reason == ExitReason::Exception) {
       t.exit_reason = static_cast<u32>(ExitReason::Lookup);
-      if (cpu.exception.kind == ExceptionKind::FpContextChange) {
-        // Predictions lead to code of the other context.
-        t.return_sp = t.return_base;
-        clear_lookup(t);
-      }
       return;
     }
     if (reason == ExitReason::Interrupted) {
@@ -328,6 +329,7 @@ void execute(ThreadState& t) {
       g_statistics.fixups++;
       t.resume_by_interpretation = true;
       if (!step(cpu)) return;
+      if (t.invalid_operations >= kMostInvalidOperations && !cpu.fp_checked) cpu.check_fp();
     }
   }
 }

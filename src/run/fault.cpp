@@ -16,7 +16,7 @@
 namespace grus::run {
 namespace {
 
-constexpr int kSigTrap = 5, kSigBus = 7, kSigSegv = 11;
+constexpr int kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigSegv = 11;
 constexpr int kBusAddressError = 2, kTrapTrace = 2, kSiKernel = 0x80;
 constexpr u64 kTrapFlag = 1 << 8;
 
@@ -158,6 +158,12 @@ bool handle_host_fault(ThreadState& t, int sig, const void* siginfo, void* host_
   }
   if (!place_of(c.ip, &place) || place.cold) return false;
   leave_from(t, c, place.guest_pc, place.flags, ExitReason::Reexecute);
+  if (sig == kSigFpe) {
+    // The host calls the operation invalid and has written nothing; what it is for the guest, the semantics say.
+    constexpr u32 kInvalid = 1;
+    t.cpu.mxcsr &= ~kInvalid;
+    t.invalid_operations++;
+  }
   return true;
 }
 

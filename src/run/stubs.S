@@ -127,12 +127,9 @@ FUNCTION grus_exit_exception
   movl $2, GRUS_EXIT_REASON(%rbp)
   jmp leave
 
-// rax = key of the lookup: guest pc, FP context in bit 0.
+// rax = guest pc.
 FUNCTION grus_exit_indirect
-  cmpb $0, GRUS_FP_CONTEXT(%rbp)
-  je 1f
-  and $~1, %rax
-1:mov %rax, GRUS_PC(%rbp)
+  mov %rax, GRUS_PC(%rbp)
   movl $4, GRUS_EXIT_REASON(%rbp)
   jmp leave
 
@@ -145,11 +142,7 @@ FUNCTION grus_return_miss
   je 2f
   cmp 56(%rsp), %rax
   je 3f
-  mov %rax, %rdx
-  cmpb $0, GRUS_FP_CONTEXT(%rbp)
-  je 4f
-  or $1, %rax
-4:lea (, %rax, 4), %ecx
+  lea (, %rax, 4), %ecx
   and $0xfff0, %ecx
   add GRUS_LOOKUP(%rbp), %rcx
   cmp (%rcx), %rax
@@ -168,7 +161,7 @@ FUNCTION grus_return_bottom
   movq $-1, GRUS_PC(%rbp)
   jmp grus_exit_lookup
 
-// rax = key, rcx = the entry of the lookup table that is not it: the one beside it is its second chance.
+// rax = guest pc, rcx = the entry of the lookup table that is not its own: the one beside it is its second chance.
 FUNCTION grus_indirect_miss
   xor $16, %rcx
   cmp (%rcx), %rax

@@ -6,12 +6,11 @@
 
 namespace grus::run {
 
-// One entry of the per-thread table that resolves indirect branches inline. `key` is the guest pc with the FP context in
-// bit 0; its second place is the entry beside its own. An unused entry is all zero: key 0, pc 0, would be looked for in entries 0
-// and 1 only, where an unused key is one that would
-// be looked for elsewhere. So the pages of a new table are only touched as they are used.
+// One entry of the per-thread table that resolves indirect branches inline; the table leads to code of one FP context. The second
+// place of a pc is the entry beside its own. An unused entry is all zero: pc 0 would be looked for in entries 0 and 1 only,
+// where an unused one has a pc that would be looked for elsewhere. So the pages of a new table are only touched as they are used.
 struct LookupEntry {
-  u64 key;
+  u64 pc;
   u64 host;
 };
 inline constexpr unsigned kLookupBits = 12;
@@ -52,6 +51,9 @@ struct ThreadState {
   bool stepping;
 
   u16 lookup_used;  // bit n: entries of the lookup table's page n were filled
+  a64::FpContext predicted_context;  // what the lookup table and the return-prediction stack lead to
+
+  u32 invalid_operations;  // that trapped
 };
 
 enum class ExitReason : u32 {

@@ -388,7 +388,7 @@ void RegionBuilder::emit(Emitter& e) {
   cache::Window& w = *window_;
   fixups_ = colds_ = exit_count_ = mark_count_ = 0;
   position_dependent_ = false;
-  e.fp_context_ = w.fp_context;
+  e.fp_context_ = static_cast<a64::FpContext>(w.fp_context);
   e.vex = e.host().avx;
   e.start(code_, code_ + sizeof code_, reinterpret_cast<u64>(w.code) + room_.begin - reinterpret_cast<u64>(code_));
   __builtin_memset(host_, 0, count_ * sizeof host_[0]);

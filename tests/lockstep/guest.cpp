@@ -149,6 +149,7 @@ Guest::Flags Guest::interpret(CpuState& cpu, unsigned limit) {
 void Guest::translate(CpuState& cpu) {
   thread_->cpu = cpu;
   thread_->resume_by_interpretation = false;
+  thread_->invalid_operations = 0;
   do {
     run::execute(*thread_);
   } while (ends_only_a_block(thread_->cpu.exception.kind));

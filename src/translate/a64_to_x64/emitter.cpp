@@ -278,7 +278,6 @@ void Emitter::call(u64 target) {
 // rax = target. Leaves rcx = the entry of this thread's table; ZF set when it is the right one.
 static void look_up(Emitter& e, Reg target) {
   if (target != Reg::rax) e.mov(64, Reg::rax, target);
-  if (e.fp_context()) e.alu_imm(Alu::or_, 64, Reg::rax, 1);
   e.lea(32, Reg::rcx, Mem(Reg::none, Reg::rax, 4, 0));
   e.alu_imm(Alu::and_, 32, Reg::rcx, ((1 << run::kLookupBits) - 1) << 4);
   e.alu(Alu::add, 64, Reg::rcx, state(offsetof(ThreadState, lookup)));

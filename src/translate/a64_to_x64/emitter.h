@@ -49,7 +49,7 @@ class Emitter : public x64::Assembler {
 
   const x64::Features& host() const { return x64::g_features; }
   u64 pc() const { return pc_; }
-  u8 fp_context() const { return fp_context_; }
+  a64::FpContext fp_context() const { return fp_context_; }
 
   /* -- General registers ------------------------------------------------------------------------------------------ */
   static unsigned sp(unsigned n) { return n == 31 ? kSP : n; }
@@ -261,7 +261,7 @@ class Emitter : public x64::Assembler {
   u64 pc_ = 0;
   unsigned index_ = 0;  // of the instruction in the region
   Insn insn_;
-  u8 fp_context_ = 0;
+  a64::FpContext fp_context_ = a64::FpContext::Trapping;
   FlagsForm form_ = FlagsForm::Home;  // != Home: EFLAGS hold NZCV so
   bool home_valid_ = true;            // memory holds NZCV too
   bool live_out_ = false;

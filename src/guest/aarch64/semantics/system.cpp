@@ -120,12 +120,24 @@ void MRS_NZCV(CpuState& cpu, Insn i) { cpu.set_X(i.Rt(), static_cast<u64>(cpu.nz
 void MSR_NZCV(CpuState& cpu, Insn i) { cpu.set_nzcv(cpu.X(i.Rt()) >> 28 & 15); }
 void MRS_FPCR(CpuState& cpu, Insn i) { cpu.set_X(i.Rt(), cpu.fpcr); }
 void MSR_FPCR(CpuState& cpu, Insn i) {
-  u8 before = cpu.fp_context;
+  FpContext before = cpu.fp_context;
   cpu.set_fpcr(cpu.W(i.Rt()));
   if (cpu.fp_context != before) cpu.raise(ExceptionKind::FpContextChange);
 }
-void MRS_FPSR(CpuState& cpu, Insn i) { cpu.set_X(i.Rt(), cpu.fpsr_merged()); }
-void MSR_FPSR(CpuState& cpu, Insn i) { cpu.set_fpsr(cpu.W(i.Rt())); }
+// Whoever looks at FPSR wants it exact.
+static void check_fp(CpuState& cpu) {
+  FpContext before = cpu.fp_context;
+  if (!cpu.fp_checked) cpu.check_fp();
+  if (cpu.fp_context != before) cpu.raise(ExceptionKind::FpContextChange);
+}
+void MRS_FPSR(CpuState& cpu, Insn i) {
+  cpu.set_X(i.Rt(), cpu.fpsr_merged());
+  check_fp(cpu);
+}
+void MSR_FPSR(CpuState& cpu, Insn i) {
+  cpu.set_fpsr(cpu.W(i.Rt()));
+  check_fp(cpu);
+}
 void MRS_TPIDR_EL0(CpuState& cpu, Insn i) { cpu.set_X(i.Rt(), cpu.tpidr_el0); }
 void MSR_TPIDR_EL0(CpuState& cpu, Insn i) { cpu.tpidr_el0 = cpu.X(i.Rt()); }
 void MRS_CNTVCT_EL0(CpuState& cpu, Insn i) { cpu.set_X(i.Rt(), host_counter_ns()); }
