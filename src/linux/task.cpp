@@ -114,6 +114,7 @@ Task* reuse_task() {
   thread.return_sp = thread.return_base;
   thread.exit_reason = 0;
   thread.interrupt = 0;
+  thread.invalid_operations = 0;
   thread.resume_by_interpretation = thread.stepping = false;
   run::clear_lookup(thread);
   task->thread = thread;

@@ -34,6 +34,7 @@ static_assert(offsetof(ThreadState, exit_site) == GRUS_EXIT_SITE + GRUS_BIAS);
 static_assert(offsetof(ThreadState, semantics_return) == GRUS_SEMANTICS_RETURN + GRUS_BIAS);
 static_assert(offsetof(ThreadState, exit_reason) == GRUS_EXIT_REASON + GRUS_BIAS);
 static_assert(offsetof(ThreadState, interrupt) == GRUS_INTERRUPT + GRUS_BIAS);
+static_assert(offsetof(ThreadState, wide_homes) == GRUS_WIDE_HOMES + GRUS_BIAS);
 
 extern "C" {
 [[gnu::visibility("hidden")]] void grus_enter(ThreadState* t, u64 host);
@@ -276,6 +277,7 @@ void set_interpret(bool on) { g_interpret = on; }
 
 void execute(ThreadState& t) {
   CpuState& cpu = t.cpu;
+  t.wide_homes = x64::g_features.avx512vl;  // not known yet when the first thread is prepared
   cpu.exception.kind = ExceptionKind::None;
   // A signal may have come between an exit that wanted to be linked and now: cpu.pc is not where that exit led.
   t.exit_reason = static_cast<u32>(ExitReason::Lookup);

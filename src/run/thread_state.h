@@ -50,6 +50,7 @@ struct ThreadState {
   // Single-stepping (EFLAGS.TF) towards a boundary.
   bool stepping;
 
+  bool wide_homes;  // V8-V15 and V21-V28 live in xmm16-31
   u16 lookup_used;  // bit n: entries of the lookup table's page n were filled
   a64::FpContext predicted_context;  // what the lookup table and the return-prediction stack lead to
 

@@ -341,7 +341,6 @@ void RegionBuilder::emit_cold(Emitter& e) {
         e.mov_imm(Reg::rax, static_cast<u64>(d.op) << 32 | d.word);
         e.load_guest_address(Reg::rcx, window_->guest_begin + u64{4} * d.guest_word);
         e.Assembler::call(runtime(offsetof(run::RuntimeEntries, call_semantics)));
-        e.after_cold_semantics(d.word);
         e.Assembler::jmp(e.runs_at(c.back));
         break;
       case Cold::Return:

@@ -12,7 +12,7 @@
 namespace grus::x64 {
 
 enum class Reg : u8 { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, none = 0xff };
-// From x16 on: in the EVEX forms below only (AVX-512VL).
+// From x16 on: with AVX-512VL, in instructions that have an EVEX form (`evex_w` in assembler.cpp).
 enum class Xmm : u8 {
   x0, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11, x12, x13, x14, x15, x16, x31 = 31, none = 0xff
 };
@@ -208,7 +208,7 @@ class Assembler {
   }
   void nop(unsigned bytes);
 
-  // --- vector: legacy SSE encoding `prefix 0f [38|3a] opcode`, or VEX.128 of the same ---
+  // --- vector: legacy SSE encoding `prefix 0f [38|3a] opcode`, or VEX.128 of the same, or EVEX.128 for registers from x16 on ---
   bool vex = false;
   // prefix: 0, 0x66, 0xf3, 0xf2. map: 1 = 0f, 2 = 0f38, 3 = 0f3a. Two operands (dst, src).
   void sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm src, bool w = false);
@@ -235,9 +235,14 @@ class Assembler {
   void pxor(Xmm dst, Xmm a, Xmm b) { sse3(0x66, 1, 0xef, dst, a, b); }
   void xorps_self(Xmm r) { sse3(0, 1, 0x57, r, r, r); }
 
-  // EVEX.128, no masking: any of the 32 registers. Two-operand instructions have a = x0.
+  // CMPPS, CMPPD, CMPSS, CMPSD, by `prefix`: dst = a predicate b ? ones : zeros. `compare_only` is for its exceptions: with
+  // registers from x16 on dst stays as it is. Both may change k1.
+  void compare(u8 prefix, Xmm dst, Xmm a, Xmm b, u8 predicate);
+  void compare_only(u8 prefix, Xmm dst, Xmm a, Xmm b, u8 predicate);
+
+  // EVEX.128, no masking. Two-operand instructions have a = x0.
   void evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w);
-  void evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, bool w);  // displacements of 32 bits only
+  void evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, bool w, unsigned trailing = 0);
 
   // --- generic forms, for templates that need an opcode not named above ---
   void rr(unsigned size, u8 opcode, Reg reg, Reg rm_);
@@ -264,7 +269,10 @@ class Assembler {
   void rex(bool w, Reg reg, Reg index, Reg base, bool force);
   void modrm(Reg reg, Reg rm_) { byte(0xc0 | lo(reg) << 3 | lo(rm_)); }
   void modrm(Reg reg, const Mem& m, unsigned trailing);
-  u8* modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing) const;
+  u8* modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing, bool disp8 = true) const;
+  static bool high(Xmm x) { return static_cast<u8>(x) & 16; }
+  template <typename Operand>
+  void sse3_evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Operand b, unsigned trailing, bool w);
   void vex_prefix(u8 prefix, u8 map, bool w, u8 reg, u8 vvvv, u8 index, u8 base);
   void evex_prefix(u8 prefix, u8 map, bool w, u8 reg, u8 vvvv, u8 index, u8 base, u8 opcode);
   void vex_gpr(unsigned size, u8 pp, u8 opcode, Reg reg, Reg vvvv, Reg rm_);

@@ -38,16 +38,6 @@ void Emitter::load_extended(Reg dst, unsigned n, unsigned from, bool sign, unsig
 
 void Emitter::vop(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, unsigned n) {
   if (vhome(n) != Xmm::none) return sse3(prefix, map, opcode, dst, a, vhome(n));
-  if (Xmm copy = vcopy(n); copy != Xmm::none) {
-    // Arithmetic of floating point and logic of doublewords exist for all registers; else through the destination.
-    bool arithmetic = map == 1 && opcode >= 0x58 && opcode <= 0x5e && opcode != 0x5a && opcode != 0x5b;
-    bool logic = map == 1 && prefix == 0x66 && (opcode == 0xdb || opcode == 0xdf || opcode == 0xeb || opcode == 0xef);
-    if (arithmetic || logic) return evex(prefix, map, opcode, dst, a, copy, arithmetic && (prefix == 0x66 || prefix == 0xf2));
-    if (dst != a) {
-      from_copy(dst, copy);
-      return sse3(prefix, map, opcode, dst, a, dst);
-    }
-  }
   sse3(prefix, map, opcode, dst, a, vslot(n));
 }
 
@@ -225,8 +215,6 @@ void Emitter::end_instruction() {
   moved_ = made_moved_ || (moved_ && !(written & (1u << moved_to_ | 1u << moved_from_)));
   sha256_ = made_sha256_;
   made_moved_ = made_sha256_ = false;
-  copied_ = (copied_ & ~written) | made_copied_;
-  made_copied_ = 0;
   zero_above_32_ = (zero_above_32_ & ~written) | made_zero_above_32_;
   zero_above_64_ = (zero_above_64_ & ~written) | made_zero_above_64_ | made_zero_above_32_;
   made_zero_above_64_ = made_zero_above_32_ = 0;
@@ -246,14 +234,6 @@ void Emitter::call_semantics() {
 }
 
 void Emitter::semantics_if(CC cc) { region_.add_cold_semantics(jcc32(cc)); }
-
-void Emitter::after_cold_semantics(u32 word) {
-  if (!host().avx512vl) return;
-  for (u32 left = may_write(word); left; left &= left - 1) {
-    unsigned n = static_cast<unsigned>(__builtin_ctz(left));
-    if (vector_copy(n) != Xmm::none) evex(0, 1, 0x28, vector_copy(n), Xmm::x0, vslot(n), false);
-  }
-}
 
 void Emitter::jump(u64 target) {
   settle_flags();

@@ -114,11 +114,8 @@ class Emitter : public x64::Assembler {
   bool near(u64 address) const;
 
   /* -- Vectors ---------------------------------------------------------------------------------------------------- */
-  static Xmm vhome(unsigned n) { return kVectorHomes[n]; }
+  static Xmm vhome(unsigned n) { return vector_home(n); }
   static Mem vslot(unsigned n, unsigned byte = 0) { return state(offsetof(CpuState, v) + 16 * n + byte); }
-  // The copy of Vn's memory home (homes.h), or none.
-  Xmm vcopy(unsigned n) const { return copied_ >> n & 1 ? vector_copy(n) : Xmm::none; }
-  void from_copy(Xmm dst, Xmm copy) { evex(0, 1, 0x28, dst, Xmm::x0, copy, false); }  // VMOVAPS
   Xmm vuse(unsigned n, Xmm scratch) {
     if (vhome(n) != Xmm::none) return vhome(n);
     vload(scratch, n);
@@ -127,15 +124,21 @@ class Emitter : public x64::Assembler {
   void vload(Xmm dst, unsigned n) {
     if (vhome(n) != Xmm::none)
       movaps(dst, vhome(n));
-    else if (vcopy(n) != Xmm::none)
-      from_copy(dst, vcopy(n));
     else
       movaps(dst, vslot(n));
   }
+  // The same for instructions without an EVEX form: one of xmm0-15.
+  Xmm vuse_low(unsigned n, Xmm scratch) {
+    Xmm x = vuse(n, scratch);
+    if (x < Xmm::x16) return x;
+    movaps(scratch, x);
+    return scratch;
+  }
+  Xmm vdef_low(unsigned n, Xmm scratch) { return vhome(n) < Xmm::x16 ? vhome(n) : scratch; }
   Xmm vdef(unsigned n, Xmm scratch) { return vhome(n) != Xmm::none ? vhome(n) : scratch; }
   void vcommit(unsigned n, Xmm value) {
     if (vhome(n) == Xmm::none)
-      store_home(n, value);
+      movaps(vslot(n), value);
     else
       movaps(vhome(n), value);
   }
@@ -145,7 +148,7 @@ class Emitter : public x64::Assembler {
       movq(vhome(n), value);
     } else {
       movq(value, value);
-      store_home(n, value);
+      movaps(vslot(n), value);
     }
     set_zero_above(n, 64);
   }
@@ -213,8 +216,6 @@ class Emitter : public x64::Assembler {
   /* -- Leaving ---------------------------------------------------------------------------------------------------- */
   void call_semantics();
   void semantics_if(CC cc);
-  // In the cold path, between the call of the semantics and the way back: copies of what they may have written.
-  void after_cold_semantics(u32 word);
   // Unconditional and conditional transfer to a guest pc: inside the region, to known code, or through a patchable exit.
   // Call settle_flags() before condition(), for what comes between condition() and jump_if must not change EFLAGS.
   void jump(u64 target);
@@ -242,19 +243,13 @@ class Emitter : public x64::Assembler {
   }
   bool float_form() const { return form_ == FlagsForm::Float || form_ == FlagsForm::FloatSwapped; }
   void forget_zeros() {  // and everything else that is known within a block only
-    zero_above_64_ = zero_above_32_ = copied_ = 0;
+    zero_above_64_ = zero_above_32_ = 0;
     fresh_ = known_ = known_address_ = zero_above_word_ = 0;
     aes_round_ = AesRound::None;
     reversed_ = ~0u;
     moved_ = sha256_ = false;
   }
   void end_instruction();
-  void store_home(unsigned n, Xmm value) {
-    movaps(vslot(n), value);
-    if (vector_copy(n) == Xmm::none || !host().avx512vl) return;
-    evex(0, 1, 0x28, vector_copy(n), Xmm::x0, value, false);
-    made_copied_ |= 1u << n;
-  }
   void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
 
   RegionBuilder& region_;
@@ -267,7 +262,6 @@ class Emitter : public x64::Assembler {
   bool live_out_ = false;
   u32 zero_above_64_ = 0, zero_above_32_ = 0;            // by guest register
   u32 made_zero_above_64_ = 0, made_zero_above_32_ = 0;  // by the current instruction
-  u32 copied_ = 0, made_copied_ = 0;
   u32 fresh_ = 0, known_ = 0, known_address_ = 0, zero_above_word_ = 0;  // by guest register
   u32 made_known_ = 0, made_known_address_ = 0;                          // by the current instruction
   u64 constants_[31];

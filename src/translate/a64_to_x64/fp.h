@@ -56,9 +56,7 @@ inline bool traps(const Emitter& e) { return e.fp_context() == a64::FpContext::T
 // x = Vn's low element, zero above. x is not Vn's home.
 inline void load_scalar(Emitter& e, bool is_double, Xmm x, unsigned n) {
   Xmm home = Emitter::vhome(n);
-  if (Xmm copy = e.vcopy(n); copy != Xmm::none && (is_double || e.zero_above(n, 32))) {
-    e.zero_above(n, is_double ? 64 : 32) ? e.from_copy(x, copy) : e.evex(0xf3, 1, 0x7e, x, Xmm::x0, copy, true);  // VMOVQ
-  } else if (home == Xmm::none) {
+  if (home == Xmm::none) {
     is_double ? e.movq(x, Emitter::vslot(n)) : e.movd(x, Emitter::vslot(n));
   } else if (e.zero_above(n, is_double ? 64 : 32)) {
     e.movaps(x, home);
@@ -94,11 +92,10 @@ inline Xmm result_register(Emitter& e, unsigned d, bool is_operand, Check check)
   return is_operand && checked ? kA : e.vdef(d, kA);
 }
 
-// CMPLTPS and its kin call a quiet NaN invalid too: where that traps nothing needs to be tested. Changes kB.
+// CMPLTPS and its kin call a quiet NaN invalid too: where that traps nothing needs to be tested. Changes kB or k1.
 inline void trap_fused_nan(Emitter& e, u8 prefix, Xmm x, Check check) {
   if (check != Check::Fused) return;
-  e.sse3(prefix, 1, kCompare, kB, x, x);
-  e.byte(kLess);
+  e.compare_only(prefix, kB, x, x, kLess);
 }
 
 // Changes kB, and EFLAGS with care for what they hold.
@@ -126,8 +123,7 @@ inline void check_vector(Emitter& e, bool is_double, Xmm x, Check check) {
   u8 p = packed_prefix(is_double);
   e.clobber_flags();
   if (check == Check::Nan) {
-    e.sse3(p, 1, kCompare, kB, x, x);
-    e.byte(kUnordered);
+    e.compare(p, kB, x, x, kUnordered);
   } else {
     Mem tiny = e.constant(is_double ? Constant::SmallestNormal64 : Constant::SmallestNormal32);
     e.sse3(0, 1, kAnd, kB, x, e.constant(is_double ? Constant::Magnitude64 : Constant::Magnitude32));

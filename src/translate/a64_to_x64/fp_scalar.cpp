@@ -61,8 +61,6 @@ void multiply_add(Emitter& e, Insn i, u8 opcode) {
   load_scalar(e, i.sz(), x, a);
   if (Emitter::vhome(m) != Xmm::none)
     e.sse3(0x66, 2, opcode, x, left, Emitter::vhome(m), i.sz());
-  else if (e.vcopy(m) != Xmm::none)
-    e.evex(0x66, 2, opcode, x, left, e.vcopy(m), i.sz());
   else
     e.sse3(0x66, 2, opcode, x, left, Emitter::vslot(m), 0, i.sz());
   check_scalar(e, i.sz(), x, Check::Fused);
@@ -85,7 +83,7 @@ void compare_operands(Emitter& e, Insn i, bool against_zero, bool signal_nans, F
   }
   unsigned left = form == FlagsForm::Float ? n : m, right = form == FlagsForm::Float ? m : n;
   Xmm x = e.vuse(left, kA);
-  if (Emitter::vhome(right) != Xmm::none || e.vcopy(right) != Xmm::none)
+  if (Emitter::vhome(right) != Xmm::none)
     e.sse(prefix, 1, opcode, x, e.vuse(right, kB));
   else
     e.sse(prefix, 1, opcode, x, Emitter::vslot(right));

@@ -57,8 +57,6 @@ void multiply_add(Emitter& e, Insn i, u8 opcode) {
     e.sse3(0x66, 2, opcode, kA, left, vector_operand(e, i, i.Rm(), kC), i.sz());
   else if (Emitter::vhome(i.Rm()) != Xmm::none)
     e.sse3(0x66, 2, opcode, kA, left, Emitter::vhome(i.Rm()), i.sz());
-  else if (e.vcopy(i.Rm()) != Xmm::none)
-    e.evex(0x66, 2, opcode, kA, left, e.vcopy(i.Rm()), i.sz());
   else
     e.sse3(0x66, 2, opcode, kA, left, Emitter::vslot(i.Rm()), 0, i.sz());
   check_vector(e, i.sz(), kA, Check::Fused);
