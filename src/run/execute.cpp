@@ -296,6 +296,7 @@ void execute(ThreadState& t) {
       t.return_sp = t.return_base;
       clear_lookup(t);
       t.predicted_context = cpu.fp_context;
+      g_statistics.checked_threads += cpu.fp_context == a64::FpContext::Checked;
     }
     // The way back from a system call is mostly known: no lock then. A page of the table that was not used yet is not read,
     // or its first use would cost two page faults.

@@ -51,7 +51,7 @@ void guest_code_modified(u64 begin, u64 end);
 void time_translation();
 struct Statistics {
   u64 translated_insns, distinct_insns, translated_bytes, regions, translate_ns, lookups, semantics_calls, fixups,
-      return_misses, invalidations, published_regions, cached_windows;
+      return_misses, invalidations, published_regions, cached_windows, checked_threads;
 };
 const Statistics& statistics();
 
