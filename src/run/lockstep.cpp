@@ -142,8 +142,8 @@ const Code& code_of(u64 host) {
  * ---------------------------------------------------------------------------------------------- */
 
 struct Path {
-  u64 pc[a64_to_x64::kRegionInsns + 1];
-  u32 word[a64_to_x64::kRegionInsns + 1];
+  u64 pc[a64_to_x64::kMaxRegionInsns + 1];
+  u32 word[a64_to_x64::kMaxRegionInsns + 1];
   unsigned count;
   bool clock;
 };
@@ -278,7 +278,7 @@ bool compare_region(ThreadState& t, u16& translated_nzcv) {
   Report report{&before, translated_nzcv, host, false};
 
   begin_recording();
-  run_path(cpu, code, 0, a64_to_x64::kRegionInsns);
+  run_path(cpu, code, 0, a64_to_x64::kMaxRegionInsns);
   end_recording();
   if (g_path.clock) {
     g_counts.skipped += g_path.count;
@@ -316,7 +316,7 @@ bool compare_region(ThreadState& t, u16& translated_nzcv) {
     undo_stores();
     cpu = before;
     begin_recording();
-    run_path(cpu, code, left.pc, a64_to_x64::kRegionInsns);
+    run_path(cpu, code, left.pc, a64_to_x64::kMaxRegionInsns);
     end_recording();
     semantics = cpu;
     undo_stores();

@@ -26,7 +26,7 @@ u64 direct_target(u32 word, u64 pc) {
 
 // No template is longer (checked); cold stubs come on top. So a region's body fits into a mark's 15 bits.
 constexpr i64 kMaxTemplateBytes = 320;
-static_assert(kRegionInsns * kMaxTemplateBytes < cache::kMaxRegionBytes && kRegionSpan < cache::kMaxRegionWords);
+static_assert(kMaxRegionInsns * kMaxTemplateBytes < cache::kMaxRegionBytes && kRegionSpan < cache::kMaxRegionWords);
 
 }  // namespace
 
@@ -64,17 +64,18 @@ bool RegionBuilder::mark_target(u32 g) {
     return true;
   }
   if (window_->index[g] > 0 || g < limit_low_ || g >= limit_high_) return false;
-  if (queued_ < kRegionInsns) queue_[queued_++] = g;
+  if (queued_ < kMaxRegionInsns) queue_[queued_++] = g;
   return true;
 }
 
 void RegionBuilder::decode_run(u32 g) {
   cache::Window& w = *window_;
   unsigned first = count_;
-  bool leader = true;
+  bool leader = true, flags = false;  // set here, and not branched by yet
   for (;; g++) {
     u32 at = g - map_base_;
-    if (at >= kRegionSpan || g < limit_low_ || g >= limit_high_ || count_ >= most()) break;
+    unsigned limit = flags && !lockstep_ ? kMaxRegionInsns : most();
+    if (at >= kRegionSpan || g < limit_low_ || g >= limit_high_ || count_ >= limit) break;
     if (map_[at]) {
       insns_[map_[at] - 1].leader = true;
       break;
@@ -88,6 +89,7 @@ void RegionBuilder::decode_run(u32 g) {
     map_[at] = static_cast<u16>(++count_);
     leader = false;
     Flow flow = row(op).flow();
+    flags = flow == Flow::None && (flags || row(op).writes_nzcv());
     bool stop = false;
     switch (flow) {
       case Flow::None: break;
@@ -504,7 +506,7 @@ bool RegionBuilder::rediscover(const cache::Region& r) {
     const InsnMark& mark = r.marks()[m];
     u32 g = r.guest_low + mark.guest, at = g - map_base_;
     if (mark.inside || r.is_way_out(m)) continue;
-    if (g >= words || at >= kRegionSpan || count_ >= kRegionInsns || (count_ && g <= insns_[count_ - 1].guest_word)) return false;
+    if (g >= words || at >= kRegionSpan || count_ >= kMaxRegionInsns || (count_ && g <= insns_[count_ - 1].guest_word)) return false;
     u32 word;
     if (!fetch(window_->guest_begin + u64{4} * g, &word)) return false;
     bool follows = count_ && insns_[count_ - 1].guest_word + 1 == g, leader = g == entry_word_;

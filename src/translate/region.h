@@ -15,8 +15,9 @@
 namespace grus::a64_to_x64 {
 
 // Measured with rustc and cc1: below 64 the exits cost more than they save, above 192 code is translated that never runs
-// (1024: 2.0 M instructions for 0.85 M executed ones; 96: 1.37 M).
-inline constexpr unsigned kRegionInsns = 96;
+// (1024: 2.0 M instructions for 0.85 M executed ones; 96: 1.37 M). A region goes on a little behind that, to the branch that
+// reads its flags: a loop that was cut between CMP and B.NE takes twice its time.
+inline constexpr unsigned kRegionInsns = 92, kMaxRegionInsns = kRegionInsns + 8;
 inline constexpr unsigned kRegionSpan = 4094;  // guest words around the entry that a region may reach
 
 enum class BuildResult : u8 { Ok, Full, Unreadable };
@@ -77,7 +78,7 @@ class RegionBuilder {
     u64 target;   // Exit: guest pc
     u64 known;    // Exit: host address that the site jumps to already, or 0
   };
-  static constexpr unsigned kMaxColds = 4 * kRegionInsns;  // the most that any template asks for
+  static constexpr unsigned kMaxColds = 4 * kMaxRegionInsns;  // the most that any template asks for
   static constexpr u32 kMaxRegionCode = 1 << 16;
   struct Run {
     u16 first, count;
@@ -121,19 +122,19 @@ class RegionBuilder {
   u8* body_end_;  // in code_
   unsigned count_, fixups_, colds_, runs_, queued_;
   unsigned current_, next_in_order_;
-  Decoded insns_[kRegionInsns + 8];
-  u8* host_[kRegionInsns + 8];
-  cache::InsnMark marks_[3 * kRegionInsns + 16];
+  Decoded insns_[kMaxRegionInsns];
+  u8* host_[kMaxRegionInsns];
+  cache::InsnMark marks_[3 * kMaxRegionInsns];
   unsigned mark_count_;
-  Fixup fixup_[kRegionInsns * 2];
+  Fixup fixup_[kMaxRegionInsns * 2];
   ColdStub cold_[kMaxColds];
-  Run run_[kRegionInsns];
-  u32 queue_[kRegionInsns];
+  Run run_[kMaxRegionInsns];
+  u32 queue_[kMaxRegionInsns];
   u16 map_[kRegionSpan];  // guest word - map_base_ -> index + 1
   cache::Exit exits_[kMaxColds];
   unsigned exit_count_;
-  u32 words_[kRegionInsns + 8];
-  i32 entries_[kRegionInsns + 8];
+  u32 words_[kMaxRegionInsns];
+  i32 entries_[kMaxRegionInsns];
   // The region's code while it is made: its place may be memory that this process only shares.
   alignas(64) u8 code_[kMaxRegionCode];
 };

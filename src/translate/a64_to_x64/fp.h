@@ -9,7 +9,7 @@
 //    exactly in these cases, and run/fault.cpp has the instruction executed by its semantics. In context Checked a check
 //    behind the operation sends the instruction there before anything is committed.
 //  * Which of two quiet NaNs becomes the result: the first operand on both sides, as long as a template keeps their order. Fused
-//    multiply-add takes the addend first, the host last: NaN results of these are checked in both contexts.
+//    multiply-add takes the addend first, the host last: there a NaN is made to trap by a comparison, or looked for.
 //  * A result of exactly the smallest normal magnitude: Arm detects tininess before rounding, x86 after it with an unbounded
 //    exponent, so FPSR.UFC is missing when a result less than half a unit below was rounded up. The result is right, so only
 //    Checked looks for it (products and sums with products; addition and subtraction have no inexact results there, and a
@@ -87,20 +87,23 @@ inline void clear_above(Emitter& e, bool is_double, Xmm x) {
 }
 
 // Where a result may be made: not in an operand that the semantics would read when a check behind the operation fails.
-inline Xmm result_register(Emitter& e, unsigned d, bool is_operand, Check check) {
-  bool checked = !traps(e) || check == Check::Fused || !e.vex;
-  return is_operand && checked ? kA : e.vdef(d, kA);
+inline Xmm result_register(Emitter& e, unsigned d, bool is_operand) {
+  return is_operand && (!traps(e) || !e.vex) ? kA : e.vdef(d, kA);
 }
 
 // CMPLTPS and its kin call a quiet NaN invalid too: where that traps nothing needs to be tested. Changes kB or k1.
-inline void trap_fused_nan(Emitter& e, u8 prefix, Xmm x, Check check) {
-  if (check != Check::Fused) return;
-  e.compare_only(prefix, kB, x, x, kLess);
-}
+inline void trap_nan(Emitter& e, u8 prefix, Xmm x) { e.compare_only(prefix, kB, x, x, kLess); }
+
+// A multiply-add that negates nothing differs for a NaN in the addend only, next to another one or to infinity times zero. Where
+// that can trap it does so beforehand, and the result is made in the addend's place. `vector_opcode`: of VFMADD231PS and its kin.
+inline bool addend_traps(Emitter& e, u8 vector_opcode) { return traps(e) && (vector_opcode & ~1) == 0xb8; }
 
 // Changes kB, and EFLAGS with care for what they hold.
 inline void check_scalar(Emitter& e, bool is_double, Xmm x, Check check) {
-  if (traps(e)) return trap_fused_nan(e, scalar_prefix(is_double), x, check);
+  if (traps(e)) {
+    if (check == Check::Fused) trap_nan(e, scalar_prefix(is_double), x);
+    return;
+  }
   u8 p = packed_prefix(is_double);
   e.clobber_flags();
   if (check == Check::Nan) {
@@ -119,7 +122,10 @@ inline void check_scalar(Emitter& e, bool is_double, Xmm x, Check check) {
 
 // Changes kB, rax, and EFLAGS with care for what they hold. Every lane is looked at.
 inline void check_vector(Emitter& e, bool is_double, Xmm x, Check check) {
-  if (traps(e)) return trap_fused_nan(e, packed_prefix(is_double), x, check);
+  if (traps(e)) {
+    if (check == Check::Fused) trap_nan(e, packed_prefix(is_double), x);
+    return;
+  }
   u8 p = packed_prefix(is_double);
   e.clobber_flags();
   if (check == Check::Nan) {

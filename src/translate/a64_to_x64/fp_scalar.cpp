@@ -21,7 +21,7 @@ Constant sign_low(bool is_double) { return is_double ? Constant::SignLow64 : Con
 void binary(Emitter& e, Insn i, u8 opcode, Check check, bool negate = false) {
   if (!host_arithmetic(e)) return;
   unsigned n = i.Rn(), m = i.Rm(), d = i.Rd();
-  Xmm x = result_register(e, d, d == n || d == m, check);
+  Xmm x = result_register(e, d, d == n || d == m);
   e.vop(scalar_prefix(i.sz()), 1, opcode, x, scalar_operand(e, i.sz(), d == m ? kA : x, n), m);
   check_scalar(e, i.sz(), x, check);
   if (negate) e.sse3(0, 1, kXor, x, x, e.constant(sign_low(i.sz())));
@@ -52,18 +52,17 @@ void multiply_add(Emitter& e, Insn i, u8 opcode) {
   if (!e.host().fma) return e.call_semantics();
   if (!host_arithmetic(e)) return;
   unsigned n = i.Rn(), m = i.Rm(), a = i.Ra(), d = i.Rd();
-  if (Emitter::vhome(n) == Xmm::none) {
-    n = i.Rm();
-    m = i.Rn();
-  }
-  Xmm x = result_register(e, d, d == n || d == m || d == a, Check::Fused);
+  bool checked = !addend_traps(e, opcode);
+  if (!checked) trap_nan(e, scalar_prefix(i.sz()), e.vuse(a, kC));
+  bool is_operand = checked ? d == n || d == m || d == a : (d == n || d == m) && d != a;
+  Xmm x = is_operand ? kA : e.vdef(d, kA);
   Xmm left = e.vuse(n, kB);
   load_scalar(e, i.sz(), x, a);
   if (Emitter::vhome(m) != Xmm::none)
     e.sse3(0x66, 2, opcode, x, left, Emitter::vhome(m), i.sz());
   else
     e.sse3(0x66, 2, opcode, x, left, Emitter::vslot(m), 0, i.sz());
-  check_scalar(e, i.sz(), x, Check::Fused);
+  if (checked) check_scalar(e, i.sz(), x, Check::Fused);
   commit_scalar(e, i.sz(), d, x);
 }
 
@@ -115,7 +114,7 @@ void conditional_compare(Emitter& e, Insn i, bool signal_nans) {
 void round(Emitter& e, Insn i, u8 mode) {
   if (!host_arithmetic(e)) return;
   unsigned d = i.Rd(), n = i.Rn();
-  Xmm x = result_register(e, d, d == n, Check::Nan);
+  Xmm x = result_register(e, d, d == n);
   load_scalar(e, i.sz(), x, n);
   e.sse3(0x66, 3, i.sz() ? 0x0b : 0x0a, x, x, x);
   e.byte(mode);
@@ -154,7 +153,7 @@ void FNEG_s(Emitter& e, Insn i) {
 void FSQRT_s(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
   unsigned d = i.Rd(), n = i.Rn();
-  Xmm x = result_register(e, d, d == n, Check::Nan);
+  Xmm x = result_register(e, d, d == n);
   Xmm operand = scalar_operand(e, i.sz(), x, n);
   e.sse3(scalar_prefix(i.sz()), 1, kSqrt, x, operand, operand);
   check_scalar(e, i.sz(), x, Check::Nan);

@@ -24,7 +24,7 @@ void three_same(Emitter& e, Insn i, u8 opcode, Check check, bool absolute = fals
   u8 prefix = packed_prefix(i.sz());
   Xmm x = kA;
   if (i.Q()) {
-    x = result_register(e, d, d == n || d == m, check);
+    x = result_register(e, d, d == n || d == m);
     e.vop(prefix, 1, opcode, x, e.vuse(n, kA), m);
   } else {
     load_vector(e, i, kA, n);
@@ -47,20 +47,29 @@ void one_source(Emitter& e, Insn i, u8 map, u8 prefix, u8 opcode, int immediate 
   finish(e, i, kA);
 }
 
+// Vd where a multiply-add may be made. Changes kB.
+Xmm load_addend(Emitter& e, Insn i, u8 opcode) {
+  bool in_place = addend_traps(e, opcode);
+  Xmm x = in_place && i.Q() ? e.vuse(i.Rd(), kA) : kA;
+  if (x == kA) load_vector(e, i, kA, i.Rd());
+  if (in_place) trap_nan(e, packed_prefix(i.sz()), x);
+  return x;
+}
+
 // VFMADD231PS and its kin, with the addend in Vd.
 void multiply_add(Emitter& e, Insn i, u8 opcode) {
   if (!e.host().fma) return e.call_semantics();
   if (!host_arithmetic(e)) return;
-  load_vector(e, i, kA, i.Rd());
+  Xmm x = load_addend(e, i, opcode);
   Xmm left = vector_operand(e, i, i.Rn(), kB);
   if (!i.Q())
-    e.sse3(0x66, 2, opcode, kA, left, vector_operand(e, i, i.Rm(), kC), i.sz());
+    e.sse3(0x66, 2, opcode, x, left, vector_operand(e, i, i.Rm(), kC), i.sz());
   else if (Emitter::vhome(i.Rm()) != Xmm::none)
-    e.sse3(0x66, 2, opcode, kA, left, Emitter::vhome(i.Rm()), i.sz());
+    e.sse3(0x66, 2, opcode, x, left, Emitter::vhome(i.Rm()), i.sz());
   else
-    e.sse3(0x66, 2, opcode, kA, left, Emitter::vslot(i.Rm()), 0, i.sz());
-  check_vector(e, i.sz(), kA, Check::Fused);
-  finish(e, i, kA);
+    e.sse3(0x66, 2, opcode, x, left, Emitter::vslot(i.Rm()), 0, i.sz());
+  if (!addend_traps(e, opcode)) check_vector(e, i.sz(), x, Check::Fused);
+  finish(e, i, x);
 }
 
 /* -- By element
@@ -87,11 +96,10 @@ void multiply_add_element(Emitter& e, Insn i, u8 opcode) {
   if (!e.host().fma) return e.call_semantics();
   if (!host_arithmetic(e)) return;
   load_element(e, i, !i.Q());
-  Xmm left = vector_operand(e, i, i.Rn(), kB);
-  load_vector(e, i, kA, i.Rd());
-  e.sse3(0x66, 2, opcode, kA, left, kC, i.sz());
-  check_vector(e, i.sz(), kA, Check::Fused);
-  finish(e, i, kA);
+  Xmm x = load_addend(e, i, opcode);
+  e.sse3(0x66, 2, opcode, x, vector_operand(e, i, i.Rn(), kB), kC, i.sz());
+  if (!addend_traps(e, opcode)) check_vector(e, i.sz(), x, Check::Fused);
+  finish(e, i, x);
 }
 void scalar_multiply_element(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
