@@ -189,7 +189,8 @@ Window* window_for(u64 pc, u8 context) {
   ensure(g_windows[context], kMaxWindows);
   CHECK(g_window_count[context] < kMaxWindows);
   u64 begin = r->begin, end = r->end;
-  const FileRange* f = context == 0 ? guest_file(pc) : nullptr;
+  const FileRange* of_file = guest_file(pc);
+  const FileRange* f = context == 0 ? of_file : nullptr;
   if (f) {
     begin = f->begin;
     end = f->end;
@@ -214,6 +215,7 @@ Window* window_for(u64 pc, u8 context) {
   bool cacheable = f && begin == whole[0] && end == whole[1];
   Window* w = cache::make_window(begin, end, context, cacheable ? &f->file : nullptr);
   if (!w) return nullptr;
+  w->of_file = of_file;
   insert(g_windows[context], g_window_count[context], i, w);
   remember_host(w);
   return w;
@@ -235,6 +237,7 @@ Window* replace_window(Window* w) {
   kill_translations(w->guest_begin, w->guest_end);
   Window* fresh = cache::make_window(w->guest_begin, w->guest_end, w->fp_context);
   if (!fresh) return nullptr;
+  fresh->of_file = w->of_file;
   u32 i = first_window_after(w->guest_begin, w->fp_context);
   g_windows[w->fp_context][i] = fresh;
   remember_host(fresh);

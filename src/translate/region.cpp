@@ -187,7 +187,7 @@ bool RegionBuilder::live_at(u64 pc, unsigned depth, bool callee) {
         if (callee) return false;
         if (depth == 0 || live_at(direct_target(word, pc), depth - 1, false)) return true;
         break;
-      case Flow::Ret: return false;
+      case Flow::Ret: return returns_flags();
       case Flow::Exception: return false;
       default: return !callee;
     }
@@ -210,7 +210,7 @@ bool RegionBuilder::live_after(unsigned i) {
     case Flow::Cond: return at(pc + 4) || at(direct_target(d.word, pc));
     case Flow::Call: return at(pc + 4) || live_at(direct_target(d.word, pc), 0, true);
     case Flow::IndirectCall: return at(pc + 4);
-    case Flow::Ret: return false;
+    case Flow::Ret: return returns_flags();
     case Flow::Indirect: return true;
     case Flow::Exception: return true;
     default: return at(pc + 4);
