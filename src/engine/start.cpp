@@ -210,7 +210,7 @@ void read_environment(const HostStart& host) {
   const char* lockstep = environment(host, "GRUS_LOCKSTEP");
   if (!g_options.lockstep && lockstep && *lockstep && !equal(lockstep, "0"))
     g_options.lockstep = lockstep_length(lockstep);
-  if (!g_options.dump) g_options.dump = environment(host, "GRUS_DUMP");
+  if (!g_options.dump && environment_flag(host, "GRUS_DUMP")) g_options.dump = environment(host, "GRUS_DUMP");
   if (!g_options.prefix) g_options.prefix = environment(host, "QEMU_LD_PREFIX");
 }
 

@@ -4,10 +4,29 @@
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "engine/options.h"
+#include "insn.h"
 #include "run/execute.h"
 #include "run/lockstep.h"
 
 namespace grus {
+namespace {
+
+// The rows that the semantics execute, most frequent first, down to one call of 10,000.
+void report_rows(const run::Statistics& s) {
+  constexpr unsigned kRows = static_cast<unsigned>(a64::Op::kCount);
+  bool shown[kRows] = {};
+  for (;;) {
+    unsigned most = kRows;
+    for (unsigned i = 0; i < kRows; i++)
+      if (!shown[i] && s.semantics_of[i] && (most == kRows || s.semantics_of[i] > s.semantics_of[most])) most = i;
+    if (most == kRows || s.semantics_of[most] * 10'000 < s.semantics_calls) break;
+    shown[most] = true;
+    log_raw("grus: pid %u: by semantics %s %lu%s\n", static_cast<unsigned>(host_syscall(__NR_getpid)), a64::kRows[most].name,
+            s.semantics_of[most], run::has_template(most) ? "" : " (no template)");
+  }
+}
+
+}  // namespace
 
 void report_statistics() {
   if (!engine_options().stats) return;
@@ -36,6 +55,7 @@ void report_statistics() {
       static_cast<unsigned>(s.semantics_calls), static_cast<unsigned>(s.fixups),
       static_cast<unsigned>(s.invalidations), static_cast<unsigned>(s.cached_windows),
       static_cast<unsigned>(s.published_regions));
+  report_rows(s);
 }
 
 }  // namespace grus

@@ -14,6 +14,7 @@
 #include "run/dump.h"
 #include "run/lockstep.h"
 #include "run/offsets.h"
+#include "translate/a64_to_x64/templates.h"
 #include "translate/region.h"
 
 namespace grus::run {
@@ -51,6 +52,7 @@ extern "C" {
 namespace {
 
 Statistics g_statistics;
+u64 g_semantics_of[static_cast<unsigned>(a64::Op::kCount)];
 bool g_interpret, g_timed;
 [[gnu::section(".bss.tables")]] a64_to_x64::RegionBuilder g_builder;
 
@@ -121,8 +123,9 @@ bool step(CpuState& cpu) {
     raise_fetch_abort(cpu, cpu.pc, f);
     return false;
   }
-  g_statistics.semantics_calls++;
-  run_row(cpu, a64::Insn{word, a64::decode(word)});
+  a64::Insn insn{word, a64::decode(word)};
+  g_semantics_of[static_cast<unsigned>(insn.op)]++;
+  run_row(cpu, insn);
   return cpu.exception.kind == ExceptionKind::None;
 }
 
@@ -206,7 +209,7 @@ extern "C" int grus_run_semantics(ThreadState* t, u64 packed, u64 pc) {
   CpuState& cpu = t->cpu;
   a64::Insn insn{static_cast<u32>(packed), static_cast<a64::Op>(packed >> 32)};
   cpu.pc = pc;
-  g_statistics.semantics_calls++;
+  g_semantics_of[static_cast<unsigned>(insn.op)]++;
   run_row(cpu, insn);
   if (cpu.exception.kind != ExceptionKind::None) {
     t->exit_reason = static_cast<u32>(ExitReason::Exception);
@@ -362,8 +365,13 @@ const Statistics& statistics() {
   g_statistics.distinct_insns = sum_over_windows(&cache::Window::insns_distinct);
   g_statistics.published_regions = sum_over_windows(&cache::Window::regions_published);
   g_statistics.cached_windows = count_cached_windows();
+  g_statistics.semantics_of = g_semantics_of;
+  g_statistics.semantics_calls = 0;
+  for (u64 calls : g_semantics_of) g_statistics.semantics_calls += calls;
   return g_statistics;
 }
+
+bool has_template(unsigned row) { return a64_to_x64::kTemplates[row]; }
 
 u64 guest_pc_of(u64 host_pc) {
   if (translator_lock.is_mine()) return 0;  // the crash is in the translator itself

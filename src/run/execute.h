@@ -52,8 +52,10 @@ void time_translation();
 struct Statistics {
   u64 translated_insns, distinct_insns, translated_bytes, regions, translate_ns, lookups, semantics_calls, fixups,
       return_misses, invalidations, published_regions, cached_windows;
+  const u64* semantics_of;  // calls per row; with set_interpret, what the guest executed
 };
 const Statistics& statistics();
+bool has_template(unsigned row);
 
 // For the crash report and --dump: guest pc of a host address in translated code, or 0.
 u64 guest_pc_of(u64 host_pc);
