@@ -84,5 +84,19 @@ int main(void) {
   write_less(one + 4096);
   int (*less)(long, long) = (int (*)(long, long))(one + 4096);
   for (long a = -1; a <= 1; a++) printf("less than 0: %d\n", less(a, 0));
+
+  // More executable mappings than anybody counts on.
+  enum { kMany = 17000 };
+  char* many = mmap(0, kMany * 8192ul, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  unsigned ran = 0;
+  for (unsigned i = 0; i < kMany; i++) {
+    char* page = many + i * 8192ul;
+    if (mprotect(page, 4096, PROT_READ | PROT_WRITE)) break;
+    size_t n = write_return(page, i);
+    if (mprotect(page, 4096, PROT_READ | PROT_EXEC)) break;
+    flush(page, n);
+    ran += call(page) == (int)i;
+  }
+  printf("many %u\n", ran);
   return 0;
 }
