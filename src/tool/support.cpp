@@ -201,7 +201,12 @@ fs::path home_directory() {
 fs::path code_directory() {
   std::string choice = environment("GRUS_CACHE");
   if (choice == "off") return {};
-  if (!choice.empty() && choice[0] == '/') return choice;
+  if (!choice.empty() && choice[0] == '/') {
+    mkdir(choice.c_str(), 0700);
+    return choice;
+  }
+  if (!choice.empty() && choice != "ro" && choice != "rw")
+    throw Failure(kUsage, "GRUS_CACHE is off, ro, rw or the absolute path of a directory, not '" + choice + "'");
   fs::path directory = cache_directory() / "code";
   std::error_code error;
   // A home that does not exist is meant not to (/homeless-shelter).
