@@ -77,7 +77,7 @@ u64 remove_cache_entries(int directory, const std::vector<CacheEntry>& entries) 
 }
 
 u64 cache_size_limit() {
-  constexpr u64 kDefault = u64{4} << 30;
+  constexpr u64 kDefault = u64{4} << 30;  // cache::kDefaultSizeLimit
   std::string text = environment("GRUS_CACHE_SIZE");
   if (text.empty()) return kDefault;
   char* end;
