@@ -112,7 +112,8 @@ bool check_fetch(CpuState& cpu) {
   return false;
 }
 
-// Executes one instruction by its semantics. false: cpu.exception is set.
+}  // namespace
+
 bool step(CpuState& cpu) {
   {
     LockGuard guard(translator_lock);
@@ -128,8 +129,6 @@ bool step(CpuState& cpu) {
   run_row(cpu, insn);
   return cpu.exception.kind == ExceptionKind::None;
 }
-
-}  // namespace
 
 // CPU time, so that other processes do not count; a system call, so only for --stats.
 u64 thread_cpu_ns() {
@@ -205,6 +204,9 @@ void interpret_towards_entry(ThreadState& t) {
 
 }  // namespace
 
+// Translated code does not look at SP when it accesses memory by it.
+static bool sp_is_misaligned(const CpuState& cpu) { return cpu.sp & 15; }
+
 extern "C" int grus_run_semantics(ThreadState* t, u64 packed, u64 pc) {
   CpuState& cpu = t->cpu;
   a64::Insn insn{static_cast<u32>(packed), static_cast<a64::Op>(packed >> 32)};
@@ -215,7 +217,7 @@ extern "C" int grus_run_semantics(ThreadState* t, u64 packed, u64 pc) {
     t->exit_reason = static_cast<u32>(ExitReason::Exception);
     return 1;
   }
-  if (a64::kRows[static_cast<unsigned>(insn.op)].flow != a64::Flow::None) {
+  if (a64::kRows[static_cast<unsigned>(insn.op)].flow != a64::Flow::None || sp_is_misaligned(cpu)) {
     t->exit_reason = static_cast<u32>(ExitReason::Lookup);
     return 1;
   }
@@ -283,7 +285,8 @@ void execute(ThreadState& t) {
   t.exit_reason = static_cast<u32>(ExitReason::Lookup);
   if (lockstep()) return execute_in_lockstep(t);
   while (!t.interrupt) {
-    if (g_interpret) {
+    if (g_interpret || sp_is_misaligned(cpu)) {
+      t.exit_reason = static_cast<u32>(ExitReason::Lookup);
       if (!step(cpu)) return;
       continue;
     }

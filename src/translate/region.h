@@ -69,13 +69,13 @@ class RegionBuilder {
     u8* place;
     u16 target;
   };
-  enum class Cold : u8 { Semantics, Indirect, IndirectCall, Return, Exit };
+  enum class Cold : u8 { Semantics, Indirect, IndirectCall, Return, Misaligned, Exit };
   struct ColdStub {
     Cold kind;
     u16 index;    // instruction
     u8* place;    // displacement to patch
     u8* back;     // where to continue
-    u64 target;   // Exit: guest pc
+    u64 target;   // Exit, Misaligned: guest pc
     u64 known;    // Exit: host address that the site jumps to already, or 0
   };
   static constexpr unsigned kMaxColds = 4 * kRegionInsns;  // the most that any template asks for
