@@ -4,7 +4,6 @@
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "engine/options.h"
-#include "insn.h"
 #include "run/execute.h"
 #include "run/lockstep.h"
 
@@ -13,17 +12,9 @@ namespace {
 
 // The rows that the semantics execute, most frequent first, down to one call of 10,000.
 void report_rows(const run::Statistics& s) {
-  constexpr unsigned kRows = static_cast<unsigned>(a64::Op::kCount);
-  bool shown[kRows] = {};
-  for (;;) {
-    unsigned most = kRows;
-    for (unsigned i = 0; i < kRows; i++)
-      if (!shown[i] && s.semantics_of[i] && (most == kRows || s.semantics_of[i] > s.semantics_of[most])) most = i;
-    if (most == kRows || s.semantics_of[most] * 10'000 < s.semantics_calls) break;
-    shown[most] = true;
-    log_raw("grus: pid %u: by semantics %s %lu%s\n", static_cast<unsigned>(host_syscall(__NR_getpid)), a64::kRows[most].name,
-            s.semantics_of[most], run::has_template(most) ? "" : " (no template)");
-  }
+  for (run::RowCount r = run::next_row(nullptr); r.calls && r.calls * 10'000 >= s.semantics_calls; r = run::next_row(&r))
+    log_raw("grus: pid %u: by semantics %s %lu%s\n", static_cast<unsigned>(host_syscall(__NR_getpid)), r.name, r.calls,
+            r.has_template ? "" : " (no template)");
 }
 
 }  // namespace

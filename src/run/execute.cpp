@@ -368,13 +368,20 @@ const Statistics& statistics() {
   g_statistics.distinct_insns = sum_over_windows(&cache::Window::insns_distinct);
   g_statistics.published_regions = sum_over_windows(&cache::Window::regions_published);
   g_statistics.cached_windows = count_cached_windows();
-  g_statistics.semantics_of = g_semantics_of;
   g_statistics.semantics_calls = 0;
   for (u64 calls : g_semantics_of) g_statistics.semantics_calls += calls;
   return g_statistics;
 }
 
-bool has_template(unsigned row) { return a64_to_x64::kTemplates[row]; }
+RowCount next_row(const RowCount* last) {
+  RowCount next{};
+  for (unsigned row = 0; row < static_cast<unsigned>(a64::Op::kCount); row++) {
+    u64 calls = g_semantics_of[row];
+    bool behind = !last || calls < last->calls || (calls == last->calls && row > last->row);
+    if (behind && calls > next.calls) next = {row, calls, a64::kRows[row].name, a64_to_x64::kTemplates[row] != nullptr};
+  }
+  return next;
+}
 
 u64 guest_pc_of(u64 host_pc) {
   if (translator_lock.is_mine()) return 0;  // the crash is in the translator itself
