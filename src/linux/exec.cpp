@@ -136,6 +136,14 @@ i64 open_target(Task& task, int dirfd, const char* path, u64 flags, Target* t) {
   i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(link), kRead);
   if (is_error(fd)) {
     if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) return fd;
+    if (t->by_identity) {  // an execute-only program of our own: the kernel opened it for us
+      struct stat own;
+      bool same = task.files->exe_fd >= 0 && !file_status(task.files->exe_fd, &own) && own.st_ino == t->st.st_ino &&
+                  own.st_dev == t->st.st_dev;
+      fd = same ? host_syscall(__NR_fcntl, static_cast<u64>(task.files->exe_fd), F_DUPFD_CLOEXEC, 3) : fd;
+      t->readable.fd = is_error(fd) ? -1 : static_cast<int>(fd);
+      return 0;
+    }
     u8 byte;
     if (host_syscall(__NR_pread64, static_cast<u64>(t->path_only.fd), ptr(&byte), 1, 0) < 0) return 0;
     fd = host_syscall(__NR_fcntl, static_cast<u64>(t->path_only.fd), F_DUPFD_CLOEXEC, 3);
