@@ -347,7 +347,10 @@ i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
   i64 renamed = host_syscall(__NR_renameat2, directory_fd, ptr(temporary), directory_fd, ptr(name), RENAME_NOREPLACE);
   if (renamed == -EINVAL || renamed == -ENOSYS)  // a file system without it: whoever was first loses what it published so far
     renamed = host_syscall(__NR_renameat, directory_fd, ptr(temporary), directory_fd, ptr(name));
-  if (!renamed) return fd;
+  if (!renamed) {
+    trim_now_and_then();
+    return fd;
+  }
   host_syscall(__NR_close, static_cast<u64>(fd));
   host_syscall(__NR_unlinkat, directory_fd, ptr(temporary), 0);
   return renamed == -EEXIST ? open_in_directory(name, O_RDWR) : renamed;

@@ -38,6 +38,11 @@ void set_translator(const Translator& t);
 // Does `code`, a window's, begin with it?
 bool has_preamble(const u8* code);
 
+// How much the directory may take (cache/trim.cpp).
+inline constexpr u64 kDefaultSizeLimit = u64{4} << 30;
+void set_size_limit(u64 bytes);
+void trim_now_and_then();
+
 struct CacheFile {
   int fd;
   bool writable;

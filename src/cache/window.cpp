@@ -262,6 +262,7 @@ Window* make_window_on(u64 guest_begin, u64 guest_end, const CacheFile& file) {
   Window* w = engine_new<Window>();
   w->guest_begin = guest_begin;
   w->guest_end = guest_end;
+  w->of_file = true;
   if (attach(*w, file)) return w;
   engine_delete(w);
   return nullptr;

@@ -50,6 +50,7 @@ struct Window {
   bool arena;          // code memory came from the arena, not from beside the module
   bool detached;       // the file area is a private copy
   bool code_writable;  // private stores into the file area's code are possible
+  bool of_file;        // the guest's code is a file's, not a JIT's
   u8* code;
   u32 capacity;
   i32* index;

@@ -210,7 +210,7 @@ void read_environment(const HostStart& host) {
   const char* lockstep = environment(host, "GRUS_LOCKSTEP");
   if (!g_options.lockstep && lockstep && *lockstep && !equal(lockstep, "0"))
     g_options.lockstep = lockstep_length(lockstep);
-  if (!g_options.dump) g_options.dump = environment(host, "GRUS_DUMP");
+  if (!g_options.dump && environment_flag(host, "GRUS_DUMP")) g_options.dump = environment(host, "GRUS_DUMP");
   if (!g_options.prefix) g_options.prefix = environment(host, "QEMU_LD_PREFIX");
 }
 
@@ -492,6 +492,16 @@ void restore_seccomp(Task& task, int fd) {
   if (!ok) die_as_failed_exec();  // a filter that is lost is worse than a program that does not start
 }
 
+// Bytes, or with K, M, G; what is none of these is the default (the tool complains).
+u64 size_limit(const char* s) {
+  u64 n = 0;
+  const char* at = s;
+  for (; *at >= '0' && *at <= '9' && n < (u64{1} << 59); at++) n = n * 10 + static_cast<u64>(*at - '0');
+  unsigned shift = *at == 'K' || *at == 'k' ? 10 : *at == 'M' || *at == 'm' ? 20 : *at == 'G' || *at == 'g' ? 30 : 0;
+  if (shift) at++;
+  return at == s || *at || n > ~u64{0} >> shift ? cache::kDefaultSizeLimit : n << shift;
+}
+
 int open_directory(const char* path) {
   i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(path), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   return is_error(fd) ? -1 : static_cast<int>(fd);
@@ -536,6 +546,7 @@ void open_cache(const HostStart& host, Program& p, int inherited, Task& task) {
     return;
   }
   if (g_options.cache_read_only) access = cache::Access::ReadOnly;
+  if (const char* limit = environment(host, "GRUS_CACHE_SIZE")) cache::set_size_limit(size_limit(limit));
   // A guest that has only a handful of descriptors needs them more.
   constexpr int kFew = 64;
   fd = linux::hide_fd(fd, linux::kCacheFd);

@@ -8,6 +8,16 @@
 #include "run/lockstep.h"
 
 namespace grus {
+namespace {
+
+// The rows that the semantics execute, most frequent first, down to one call of 10,000.
+void report_rows(const run::Statistics& s) {
+  for (run::RowCount r = run::next_row(nullptr); r.calls && r.calls * 10'000 >= s.semantics_calls; r = run::next_row(&r))
+    log_raw("grus: pid %u: by semantics %s %lu%s\n", static_cast<unsigned>(host_syscall(__NR_getpid)), r.name, r.calls,
+            r.has_template ? "" : " (no template)");
+}
+
+}  // namespace
 
 void report_statistics() {
   if (!engine_options().stats) return;
@@ -36,6 +46,7 @@ void report_statistics() {
       static_cast<unsigned>(s.semantics_calls), static_cast<unsigned>(s.fixups),
       static_cast<unsigned>(s.invalidations), static_cast<unsigned>(s.cached_windows),
       static_cast<unsigned>(s.published_regions), static_cast<unsigned>(s.checked_threads));
+  report_rows(s);
 }
 
 }  // namespace grus

@@ -83,6 +83,7 @@ i64 check_executable(int fd, const struct stat& st) {
 struct Target {
   Descriptor path_only, readable;
   struct stat st;
+  bool by_identity = false;  // the path led to the engine and stands for a guest's program
 };
 
 i64 open_target(Task& task, int dirfd, const char* path, u64 flags, Target* t) {
@@ -108,6 +109,7 @@ i64 open_target(Task& task, int dirfd, const char* path, u64 flags, Target* t) {
       t->path_only.close();
       t->path_only.fd = static_cast<int>(fd);
       by_name = false;
+      t->by_identity = true;
       if (i64 error = file_status(t->path_only.fd, &t->st)) return error;
     } else if (fd != -ENOENT) {
       return fd;
@@ -133,11 +135,21 @@ i64 open_target(Task& task, int dirfd, const char* path, u64 flags, Target* t) {
   format_to(link, sizeof link, "/proc/self/fd/%d", t->path_only.fd);
   i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(link), kRead);
   if (is_error(fd)) {
+    if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) return fd;
+    if (t->by_identity) {  // an execute-only program of our own: the kernel opened it for us
+      struct stat own;
+      bool same = task.files->exe_fd >= 0 && !file_status(task.files->exe_fd, &own) && own.st_ino == t->st.st_ino &&
+                  own.st_dev == t->st.st_dev;
+      fd = same ? host_syscall(__NR_fcntl, static_cast<u64>(task.files->exe_fd), F_DUPFD_CLOEXEC, 3) : fd;
+      t->readable.fd = is_error(fd) ? -1 : static_cast<int>(fd);
+      return 0;
+    }
     u8 byte;
     if (host_syscall(__NR_pread64, static_cast<u64>(t->path_only.fd), ptr(&byte), 1, 0) < 0) return 0;
     fd = host_syscall(__NR_fcntl, static_cast<u64>(t->path_only.fd), F_DUPFD_CLOEXEC, 3);
+    if (is_error(fd)) return fd;
   }
-  if (!is_error(fd)) t->readable.fd = static_cast<int>(fd);
+  t->readable.fd = static_cast<int>(fd);
   return 0;
 }
 
@@ -335,6 +347,11 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   auto exec_natively = [&]() -> i64 {
     if (i64 error = argv.read(guest_argv, 0, 0, 0)) return error;
     if (i64 error = envp.read(guest_envp, 0, 0, 0)) return error;
+    if (target.by_identity) {
+      // By that name the host would execute the engine. ENOENT: a handler that wants a path, which this descriptor has not.
+      i64 error = host_exec(task, target.path_only.fd, "", argv.data, envp.data, kEmptyPath);
+      return error == -ENOENT ? -ENOEXEC : error;
+    }
     return host_exec(task, dirfd, path, argv.data, envp.data, flags);
   };
   // May be executed but not read: only the kernel can start it, through binfmt_misc.

@@ -253,6 +253,7 @@ i64 sys_exit(Task& task, const u64 (&a)[6]) {
   }
   bool last = __atomic_sub_fetch(&task.process->live_threads, 1, __ATOMIC_ACQ_REL) == 0;
   // The memory dies with the last thread of the process, unless others share it; a vfork parent frees for us.
+  if (last && !task.borrows_memory) report_statistics();
   if ((last && !task.borrows_memory) || task.vfork_parent) host_syscall(__NR_exit, static_cast<u64>(status));
   exit_task(task, status, false);
 }

@@ -13,8 +13,10 @@
 #include <asm/signal.h>
 
 #include "base/host_syscall.h"
+#include "engine/statistics.h"
 #include "linux/blocking_syscall.h"
 #include "linux/handlers.h"
+#include "linux/strace.h"
 #include "linux/user_memory.h"
 #include "run/execute.h"
 
@@ -61,13 +63,17 @@ void run_handler(Task& task, const GuestSigaction& action, const SignalInfo& inf
 }
 
 void deliver_one(Task& task, const SignalInfo& info) {
+  if (strace_enabled) strace_signal(task, info);
   GuestSigaction action = take_action(task, info.signo);
   if (is_handler(action.handler)) {
     run_handler(task, action, info);
   } else {
     // The action changed after the host's handler had taken the signal, or it is a fault signal, which it
     // always takes.
-    if (action.handler == kSigDfl && !ignored_by_default(info.signo)) default_action(task, info);
+    if (action.handler == kSigDfl && !ignored_by_default(info.signo)) {
+      if (kFaultSignals & signal_bit(info.signo)) report_statistics();
+      default_action(task, info);
+    }
     if (task.has_restore_blocked) {
       task.blocked = task.restore_blocked;
       task.has_restore_blocked = false;
@@ -109,7 +115,11 @@ void force_signal(Task& task, int sig, int code, u64 addr) {
     if (!(action.flags & kSaExposeTagbits) && sig != kSigtrap && code != kSiKernel)
       info.addr = GuestAddr(addr).untagged().v;
   }
-  if (fatal) default_action(task, info);
+  if (fatal) {
+    if (strace_enabled) strace_signal(task, info);
+    report_statistics();
+    default_action(task, info);
+  }
   deliver_one(task, info);
   sync_host_mask(task);
 }

@@ -9,6 +9,7 @@
 #include "base/guest_memory.h"
 #include "base/log.h"
 #include "linux/handlers.h"
+#include "linux/signal.h"
 
 namespace grus::linux {
 
@@ -259,6 +260,25 @@ void strace_end(StraceLine& line, i64 result) {
   } else {
     add(line, " = %ld", static_cast<i64>(result));
   }
+  write_line(line);
+}
+
+void strace_signal(const Task& task, const SignalInfo& info) {
+  static constexpr char kNames[][10] = {"0",       "SIGHUP",  "SIGINT",  "SIGQUIT", "SIGILL",    "SIGTRAP", "SIGABRT", "SIGBUS",
+                                        "SIGFPE",  "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2",   "SIGPIPE", "SIGALRM", "SIGTERM",
+                                        "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG",
+                                        "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",  "SIGPWR",  "SIGSYS"};
+  StraceLine line{};
+  add(line, "%d --- ", static_cast<int>(task.tid));
+  const auto sig = static_cast<unsigned>(info.signo);
+  if (sig < sizeof kNames / sizeof kNames[0])
+    add(line, "%s", kNames[sig]);
+  else
+    add(line, "signal %d", info.signo);
+  add(line, " code %d", info.code);
+  if (info.code > 0 && (kFaultSignals & signal_bit(info.signo)))
+    add(line, " address 0x%lx", info.addr);
+  add(line, " at pc 0x%lx ---", task.thread.cpu.pc);
   write_line(line);
 }
 

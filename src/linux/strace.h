@@ -7,6 +7,8 @@
 
 namespace grus::linux {
 
+struct SignalInfo;
+
 extern bool strace_enabled;
 
 struct StraceLine {
@@ -20,5 +22,8 @@ void strace_end(StraceLine& line, i64 result);
 
 // "EINTR" for 4, nullptr for numbers without a name.
 const char* errno_name(unsigned error);
+
+// A signal that the engine delivers: to a handler, or as the guest's death. (What the host delivers by default is not seen.)
+void strace_signal(const Task& task, const SignalInfo& info);
 
 }  // namespace grus::linux

@@ -14,7 +14,7 @@ namespace {
 
 // ESR_EL1 as the guest's handlers see it in esr_context (Arm ARM D17.2.37): exception class, IL, and the
 // fault's ISS.
-constexpr u64 kEsrIl = u64{1} << 25, kEcInstructionAbort = u64{0x20} << 26, kEcPcAlignment = u64{0x22} << 26,
+constexpr u64 kEsrIl = u64{1} << 25, kEcInstructionAbort = u64{0x20} << 26, kEcPcAlignment = u64{0x22} << 26, kEcSpAlignment = u64{0x26} << 26,
               kEcDataAbort = u64{0x24} << 26, kEsrWnr = u64{1} << 6, kFscTranslation0 = 4,
               kFscTranslation3 = 7, kFscPermission3 = 15, kFscAlignment = 0x21;
 
@@ -39,7 +39,12 @@ void handle_exception(Task& task) {
     case a64::ExceptionKind::Supervisor:
       break;
     case a64::ExceptionKind::DataAbort:
-      record_abort(task, kEcDataAbort, e);
+      if (e.imm) {  // do_sp_pc_abort
+        task.fault_address = 0;
+        task.fault_esr = kEcSpAlignment | kEsrIl;
+      } else {
+        record_abort(task, kEcDataAbort, e);
+      }
       force_signal(task, e.sig, e.code, e.addr);
       break;
     case a64::ExceptionKind::InstructionAbort:

@@ -14,6 +14,7 @@
 #include "run/dump.h"
 #include "run/lockstep.h"
 #include "run/offsets.h"
+#include "translate/a64_to_x64/templates.h"
 #include "translate/region.h"
 
 namespace grus::run {
@@ -51,6 +52,7 @@ extern "C" {
 namespace {
 
 Statistics g_statistics;
+u64 g_semantics_of[static_cast<unsigned>(a64::Op::kCount)];
 bool g_interpret, g_timed;
 [[gnu::section(".bss.tables")]] a64_to_x64::RegionBuilder g_builder;
 
@@ -111,7 +113,8 @@ bool check_fetch(CpuState& cpu) {
   return false;
 }
 
-// Executes one instruction by its semantics. false: cpu.exception is set.
+}  // namespace
+
 bool step(CpuState& cpu) {
   {
     LockGuard guard(translator_lock);
@@ -122,12 +125,11 @@ bool step(CpuState& cpu) {
     raise_fetch_abort(cpu, cpu.pc, f);
     return false;
   }
-  g_statistics.semantics_calls++;
-  run_row(cpu, a64::Insn{word, a64::decode(word)});
+  a64::Insn insn{word, a64::decode(word)};
+  g_semantics_of[static_cast<unsigned>(insn.op)]++;
+  run_row(cpu, insn);
   return cpu.exception.kind == ExceptionKind::None;
 }
-
-}  // namespace
 
 // CPU time, so that other processes do not count; a system call, so only for --stats.
 u64 thread_cpu_ns() {
@@ -203,17 +205,20 @@ void interpret_towards_entry(ThreadState& t) {
 
 }  // namespace
 
+// Translated code does not look at SP when it accesses memory by it.
+static bool sp_is_misaligned(const CpuState& cpu) { return cpu.sp & 15; }
+
 extern "C" int grus_run_semantics(ThreadState* t, u64 packed, u64 pc) {
   CpuState& cpu = t->cpu;
   a64::Insn insn{static_cast<u32>(packed), static_cast<a64::Op>(packed >> 32)};
   cpu.pc = pc;
-  g_statistics.semantics_calls++;
+  g_semantics_of[static_cast<unsigned>(insn.op)]++;
   run_row(cpu, insn);
   if (cpu.exception.kind != ExceptionKind::None) {
     t->exit_reason = static_cast<u32>(ExitReason::Exception);
     return 1;
   }
-  if (a64::kRows[static_cast<unsigned>(insn.op)].flow != a64::Flow::None) {
+  if (a64::kRows[static_cast<unsigned>(insn.op)].flow != a64::Flow::None || sp_is_misaligned(cpu)) {
     t->exit_reason = static_cast<u32>(ExitReason::Lookup);
     return 1;
   }
@@ -283,7 +288,8 @@ void execute(ThreadState& t) {
   t.exit_reason = static_cast<u32>(ExitReason::Lookup);
   if (lockstep()) return execute_in_lockstep(t);
   while (!t.interrupt) {
-    if (g_interpret) {
+    if (g_interpret || sp_is_misaligned(cpu)) {
+      t.exit_reason = static_cast<u32>(ExitReason::Lookup);
       if (!step(cpu)) return;
       continue;
     }
@@ -367,7 +373,19 @@ const Statistics& statistics() {
   g_statistics.distinct_insns = sum_over_windows(&cache::Window::insns_distinct);
   g_statistics.published_regions = sum_over_windows(&cache::Window::regions_published);
   g_statistics.cached_windows = count_cached_windows();
+  g_statistics.semantics_calls = 0;
+  for (u64 calls : g_semantics_of) g_statistics.semantics_calls += calls;
   return g_statistics;
+}
+
+RowCount next_row(const RowCount* last) {
+  RowCount next{};
+  for (unsigned row = 0; row < static_cast<unsigned>(a64::Op::kCount); row++) {
+    u64 calls = g_semantics_of[row];
+    bool behind = !last || calls < last->calls || (calls == last->calls && row > last->row);
+    if (behind && calls > next.calls) next = {row, calls, a64::kRows[row].name, a64_to_x64::kTemplates[row] != nullptr};
+  }
+  return next;
 }
 
 u64 guest_pc_of(u64 host_pc) {

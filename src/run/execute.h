@@ -54,6 +54,15 @@ struct Statistics {
       return_misses, invalidations, published_regions, cached_windows, checked_threads;
 };
 const Statistics& statistics();
+// What the semantics executed (with set_interpret, what the guest did), by row: the one that comes after `last` when the most
+// frequent ones come first. calls 0: there is no other.
+struct RowCount {
+  unsigned row;
+  u64 calls;
+  const char* name;
+  bool has_template;
+};
+RowCount next_row(const RowCount* last);
 
 // For the crash report and --dump: guest pc of a host address in translated code, or 0.
 u64 guest_pc_of(u64 host_pc);

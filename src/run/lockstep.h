@@ -35,6 +35,8 @@ void unlock_lockstep_after_fork(bool in_child);
 // translated last.
 u64 entry_for(ThreadState& t);
 void run_row(a64::CpuState& cpu, a64::Insn insn);
+// Executes the instruction at cpu.pc by its semantics. false: cpu.exception is set.
+bool step(a64::CpuState& cpu);
 a64_to_x64::RegionBuilder& region_builder();
 
 }  // namespace grus::run

@@ -140,6 +140,7 @@ struct Workplace {
   Descriptor directory = open_cache_directory(path);
   u64 translator = translator_of(engine);
   Workplace() {
+    cache_size_limit();  // a wrong one shows here, not at the end
     if (!translator) throw Failure(kProblems, path.string() + " is not used by the engine: it must belong to you and be writable by nobody else");
     hand_over_code_directory(path);
   }

@@ -77,14 +77,16 @@ u64 remove_cache_entries(int directory, const std::vector<CacheEntry>& entries) 
 }
 
 u64 cache_size_limit() {
-  constexpr u64 kDefault = u64{4} << 30;
+  constexpr u64 kDefault = u64{4} << 30;  // cache::kDefaultSizeLimit
   std::string text = environment("GRUS_CACHE_SIZE");
   if (text.empty()) return kDefault;
   char* end;
   u64 number = std::strtoull(text.c_str(), &end, 10);
   unsigned shift = 0;
-  if (*end) shift = *end == 'K' || *end == 'k' ? 10 : *end == 'M' || *end == 'm' ? 20 : *end == 'G' || *end == 'g' ? 30 : 64;
-  if (end == text.c_str() || shift == 64 || number > ~u64{0} >> shift) return kDefault;
+  std::string_view unit = end;
+  if (!unit.empty()) shift = unit == "K" || unit == "k" ? 10 : unit == "M" || unit == "m" ? 20 : unit == "G" || unit == "g" ? 30 : 64;
+  if (text[0] < '0' || text[0] > '9' || shift == 64 || number > ~u64{0} >> shift)
+    throw Failure(kUsage, "GRUS_CACHE_SIZE is a number of bytes, or one with K, M or G, not '" + text + "'");
   return number << shift;
 }
 

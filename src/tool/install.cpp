@@ -79,7 +79,11 @@ int install(const InstallOptions& options) {
   fs::path engine = find_engine(options.engine);
   Binfmt binfmt(options.directory);
   binfmt.mount_if_needed();
+  if (!binfmt.switched_on())
+    throw Failure(kUnsupported, "binfmt_misc is switched off as a whole (echo 1 > " +
+                                    (fs::path(options.directory) / "status").string() + " switches it on)");
   std::vector<Handler> before = binfmt.handlers();
+  const std::vector<std::string> known = remembered();
   std::vector<std::string> disabled;
   const Handler* old = nullptr;
   auto restore = [&] {
@@ -90,6 +94,7 @@ int install(const InstallOptions& options) {
       binfmt.enable(old->name, old->enabled);
     }
     for (const std::string& name : disabled) binfmt.enable(name, true);
+    remember(known);
   };
   try {
     for (const Handler& handler : before) {
@@ -97,8 +102,11 @@ int install(const InstallOptions& options) {
         old = &handler;
         binfmt.remove(handler.name);
       } else if (handler.enabled && handler.takes_aarch64()) {
-        binfmt.enable(handler.name, false);
         disabled.push_back(handler.name);
+        std::vector<std::string> all = known;
+        all.insert(all.end(), disabled.begin(), disabled.end());
+        remember(all);  // first: whoever is killed here leaves what `uninstall` needs
+        binfmt.enable(handler.name, false);
       }
     }
     binfmt.add(aarch64_handler(engine));
@@ -109,14 +117,13 @@ int install(const InstallOptions& options) {
                                       ": " + outcome.describe());
     if (Outcome inside = probe.run_in_empty_root(); !answered(inside))
       throw Failure(kProbeFailed, "the handler does not survive a chroot: " + inside.describe());
-    std::vector<std::string> all = remembered();
-    all.insert(all.end(), disabled.begin(), disabled.end());
-    remember(all);
     for (const std::string& name : disabled)
       std::cerr << "switched off: " << name << " (grus uninstall switches it on)\n";
     if (options.directory == Binfmt::kDefaultDirectory) {
       std::error_code ignored;  // without it everything works, slower
-      fs::create_directories(fs::path(kSystemCache) / "code", ignored);
+      fs::path code = fs::path(kSystemCache) / "code";
+      if (fs::create_directories(code, ignored))  // for everybody to read, whatever the umask
+        for (const fs::path& path : {fs::path(kSystemCache), code}) fs::permissions(path, fs::perms(0755), ignored);
     }
     std::printf("installing: arm64 OK (probe: %.0f ms)\n", outcome.milliseconds);
   } catch (...) {

@@ -2,6 +2,7 @@
 // grus: the command line. Exit codes: 0 ok, 1 problems found, 2 usage, 3 not permitted, 4 not supported by
 // this host, 5 the probe could not run. `run` and `shell` give the program's own status.
 #include <cstdio>
+#include <filesystem>
 
 #include "tool/command.h"
 
@@ -28,6 +29,10 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
     std::fprintf(stderr, "grus: %s\n", failure.what());
     return failure.code;
+  } catch (const std::filesystem::filesystem_error& e) {
+    std::fprintf(stderr, "grus: %s: %s\n", e.path1().c_str(), e.code().message().c_str());
+    return e.code() == std::errc::permission_denied || e.code() == std::errc::operation_not_permitted ? kNotPermitted
+                                                                                                      : kProblems;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "grus: %s\n", e.what());
     return kProblems;

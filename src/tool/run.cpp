@@ -20,6 +20,7 @@
 #include "tool/engine_jobs.h"
 #include "tool/engine_path.h"
 #include "tool/namespaces.h"
+#include "tool/platform.h"
 #include "tool/roots.h"
 
 namespace grus::tool {
@@ -64,17 +65,24 @@ std::string look_up_program(const std::string& name) {
 }
 
 // HOME has to be a directory of the root that the user may write: cargo and many others keep their state
-// there.
+// there. Where the host's is none that he may write (/homeless-shelter, a user that nobody knows) it stays so.
 void provide_home(RootPlan& plan, const RunOptions& options) {
-  fs::path home = home_directory();
+  fs::path home = home_directory().lexically_normal();
+  if (!home.has_filename()) home = home.parent_path();
+  auto lies_in = [&](const std::string& directory) {
+    return home == directory || starts_with(home.string(), directory + "/");
+  };
   for (const auto& [source, target] : plan.binds)
-    if (home == target || starts_with(home.string(), target + "/")) return;
+    if (lies_in(target)) return;
   if (options.as_root || geteuid() == 0) {
     setenv("HOME", "/root", 1);
     return;
   }
+  if (home == "/" || lies_in("/tmp") || lies_in("/dev") || !fs::is_directory(home)) return;
   fs::path own = cache_directory() / "home" / plan.root.filename();
-  fs::create_directories(own);
+  std::error_code error;
+  fs::create_directories(own, error);
+  if (error) return;
   plan.binds.insert(plan.binds.begin(), {own, home});  // first: the others may lie below it
 }
 
@@ -103,6 +111,7 @@ void apply(const std::vector<std::string>& assignments) {
 
 // Directories whose content is the root's own: the host's would hide its programs.
 bool belongs_to_the_system(const fs::path& directory) {
+  if (!directory.has_root_directory()) return true;
   auto first = std::next(directory.begin());
   if (first == directory.end()) return true;
   for (const char* name :
@@ -112,6 +121,8 @@ bool belongs_to_the_system(const fs::path& directory) {
 }
 
 [[noreturn]] void run(const RunOptions& options) {
+  if (!options.platform.empty() && machine_of(options.platform) != "aarch64")
+    throw Failure(kUnsupported, "there is no engine for " + options.platform + " on " + host_machine());
   Descriptor engine(open(find_engine(options.engine).c_str(), O_RDONLY | O_CLOEXEC));
   if (!engine) fail_errno("cannot open the engine", errno);
   fs::path code = code_directory();
@@ -124,7 +135,8 @@ bool belongs_to_the_system(const fs::path& directory) {
   }
   RootPlan plan;
   plan.root = resolve_root(options.root);
-  fs::path current = fs::current_path();
+  std::error_code removed;
+  fs::path current = fs::current_path(removed);  // empty: there is nothing to bind
   bool bind_current = !belongs_to_the_system(current);
   // A directory of the root itself is there already, under its own name.
   fs::path inside = current.lexically_relative(plan.root);

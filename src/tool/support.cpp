@@ -56,9 +56,15 @@ int write_file(const fs::path& path, std::string_view text, int flags) {
 }
 
 ScratchDirectory::ScratchDirectory(const std::string& name) {
-  std::string pattern = environment("TMPDIR", "/tmp") + "/grus-" + name + "-XXXXXX";
-  if (!mkdtemp(pattern.data())) fail_errno("cannot make a temporary directory", errno);
-  path_ = pattern;
+  // A TMPDIR that is gone or full is no reason to fail.
+  for (const std::string& place : {environment("TMPDIR", "/tmp"), std::string("/tmp"), std::string("/var/tmp"), std::string("/dev/shm")}) {
+    std::string pattern = place + "/grus-" + name + "-XXXXXX";
+    if (mkdtemp(pattern.data())) {
+      path_ = pattern;
+      return;
+    }
+  }
+  fail_errno("cannot make a temporary directory", errno);
 }
 ScratchDirectory::~ScratchDirectory() {
   std::error_code ignored;
@@ -187,17 +193,24 @@ int wait_exit_code(pid_t pid) {
 }
 
 fs::path home_directory() {
-  if (const char* home = getenv("HOME"); home && *home) return home;
-  if (const passwd* entry = getpwuid(geteuid())) return entry->pw_dir;
+  if (const char* home = getenv("HOME"); home && *home == '/') return home;
+  if (const passwd* entry = getpwuid(geteuid()); entry && entry->pw_dir[0] == '/') return entry->pw_dir;
   return "/";
 }
 
 fs::path code_directory() {
   std::string choice = environment("GRUS_CACHE");
   if (choice == "off") return {};
-  if (!choice.empty() && choice[0] == '/') return choice;
+  if (!choice.empty() && choice[0] == '/') {
+    mkdir(choice.c_str(), 0700);
+    return choice;
+  }
+  if (!choice.empty() && choice != "ro" && choice != "rw")
+    throw Failure(kUsage, "GRUS_CACHE is off, ro, rw or the absolute path of a directory, not '" + choice + "'");
   fs::path directory = cache_directory() / "code";
   std::error_code error;
+  // A home that does not exist is meant not to (/homeless-shelter).
+  if (environment("XDG_CACHE_HOME").empty() && !fs::is_directory(home_directory(), error)) return {};
   if (fs::create_directories(directory.parent_path(), error); error) return {};
   if (mkdir(directory.c_str(), 0700) && errno != EEXIST) return {};
   return directory;
@@ -221,7 +234,7 @@ void hand_over_code_directory(const fs::path& directory) {
 
 fs::path cache_directory() {
   std::string base = environment("XDG_CACHE_HOME");
-  return (base.empty() ? home_directory() / ".cache" : fs::path(base)) / "grus";
+  return (base.empty() || base[0] != '/' ? home_directory() / ".cache" : fs::path(base)) / "grus";
 }
 
 std::string environment(const char* name, const std::string& otherwise) {

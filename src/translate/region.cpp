@@ -24,6 +24,28 @@ u64 direct_target(u32 word, u64 pc) {
   return pc + static_cast<u64>(sext(word >> 5 & 0x7ffff, 19) * 4);  // CBZ, B.cond
 }
 
+// Can it leave SP misaligned when SP was aligned before? (An access by a misaligned SP faults: translated code is only entered,
+// and only gone on with, while SP is aligned.)
+bool may_misalign_sp(u32 word) {
+  bool to_sp = (word & 31) == 31, sp_base = (word >> 5 & 31) == 31;
+  unsigned opc = word >> 30;
+  if ((word & 0x3f800000) == 0x11000000)  // ADD, SUB (immediate); shifted by 12 it is a multiple of 16
+    return to_sp && !(sp_base && (word >> 22 & 1 || !(word >> 10 & 15)));
+  if ((word & 0x3fe00000) == 0x0b200000) return to_sp;  // ADD, SUB (extended register)
+  if ((word & 0x1f800000) == 0x12000000) {              // AND, ORR, EOR (immediate)
+    unsigned immr = word >> 16 & 63, imms = word >> 10 & 63;
+    bool clears = !(word >> 29 & 3) && word >> 22 & 1 && immr <= 60 && imms < immr;  // AND with ones from bit 4 or above
+    return to_sp && (word >> 29 & 3) != 3 && !clears;
+  }
+  if (!sp_base) return false;
+  if ((word & 0x3b200400) == 0x38000400) return word >> 12 & 15;  // one register, pre- and post-indexed
+  if ((word & 0x3a800000) == 0x28800000) {                        // pairs
+    unsigned scale = word >> 26 & 1 ? 4u << opc : opc == 2 ? 8 : 4;
+    return (word >> 15 & 127) * scale & 15;
+  }
+  return (word & 0xbe800000) == 0x0c800000;  // structures, post-indexed
+}
+
 // No template is longer (checked); cold stubs come on top. So a region's body fits into a mark's 15 bits.
 constexpr i64 kMaxTemplateBytes = 320;
 static_assert(kMaxRegionInsns * kMaxTemplateBytes < cache::kMaxRegionBytes && kRegionSpan < cache::kMaxRegionWords);
@@ -189,7 +211,7 @@ bool RegionBuilder::live_at(u64 pc, unsigned depth, bool callee) {
         if (callee) return false;
         if (depth == 0 || live_at(direct_target(word, pc), depth - 1, false)) return true;
         break;
-      case Flow::Ret: return false;
+      case Flow::Ret: return returns_flags();
       case Flow::Exception: return false;
       default: return !callee;
     }
@@ -212,7 +234,7 @@ bool RegionBuilder::live_after(unsigned i) {
     case Flow::Cond: return at(pc + 4) || at(direct_target(d.word, pc));
     case Flow::Call: return at(pc + 4) || live_at(direct_target(d.word, pc), 0, true);
     case Flow::IndirectCall: return at(pc + 4);
-    case Flow::Ret: return false;
+    case Flow::Ret: return returns_flags();
     case Flow::Indirect: return true;
     case Flow::Exception: return true;
     default: return at(pc + 4);
@@ -366,6 +388,12 @@ void RegionBuilder::emit_cold(Emitter& e) {
         e.Assembler::jmp(e.runs_at(c.back - 5));  // the landing
         break;
       }
+      case Cold::Misaligned:
+        e.patch32(c.place, e.runs_at(here));
+        e.load_guest_address(Reg::rax, c.target);
+        e.mov(64, state(offsetof(a64::CpuState, pc)), Reg::rax);
+        e.Assembler::jmp(runtime(offsetof(run::RuntimeEntries, exit_lookup)));
+        break;
       case Cold::Exit:
         e.load_guest_address(Reg::rax, c.target);
         e.lea(64, Reg::rcx, Mem::rip(e.runs_at(c.place)));
@@ -421,6 +449,11 @@ void RegionBuilder::emit(Emitter& e) {
         t(e, e.insn_);
       else
         e.call_semantics();
+      if (may_misalign_sp(d.word)) {
+        e.clobber_flags();
+        e.test_imm(8, Emitter::home(kSP), 15);
+        add_cold() = ColdStub{Cold::Misaligned, static_cast<u16>(i), e.jcc32(CC::ne), nullptr, e.pc_ + 4, 0};
+      }
       CHECK(e.at() - host_[i] <= kMaxTemplateBytes);
       e.end_instruction();
       for (unsigned c = colds_before; c < colds_; c++) cold_[c].back = e.at();

@@ -4,9 +4,10 @@
 // Discovery stops at an instruction that the window already holds and jumps there; every leader becomes an entry of the
 // index. So nothing is translated twice for being reached twice. Pass A decodes into a flat array, marks leaders and runs
 // backward NZCV liveness to its fixed point; pass B calls the templates. Both linear; no allocation per instruction.
-// NZCV is taken to be dead at a function's return and at the entry of a called function whose first instructions do not read
-// it (AAPCS64), but alive across a call for a reader behind it, and alive at every other way out unless the code there
-// overwrites it.
+// NZCV is taken to be dead at a function's return, in code of a file, and at the entry of a called function whose first
+// instructions do not read it (AAPCS64), but alive across a call for a reader behind it, and alive at every other way out
+// unless the code there overwrites it. JITs have conventions of their own: Erlang's compares by calling fragments that return
+// NZCV.
 // One builder exists; whoever uses it holds the translator's lock. Deliberately not here: kernel calls, execution.
 #pragma once
 #include "base/guest_memory.h"
@@ -69,13 +70,13 @@ class RegionBuilder {
     u8* place;
     u16 target;
   };
-  enum class Cold : u8 { Semantics, Indirect, IndirectCall, Return, Exit };
+  enum class Cold : u8 { Semantics, Indirect, IndirectCall, Return, Misaligned, Exit };
   struct ColdStub {
     Cold kind;
     u16 index;    // instruction
     u8* place;    // displacement to patch
     u8* back;     // where to continue
-    u64 target;   // Exit: guest pc
+    u64 target;   // Exit, Misaligned: guest pc
     u64 known;    // Exit: host address that the site jumps to already, or 0
   };
   static constexpr unsigned kMaxColds = 4 * kMaxRegionInsns;  // the most that any template asks for
@@ -93,6 +94,7 @@ class RegionBuilder {
   void decode_run(u32 guest_word);
   void liveness();
   bool live_at(u64 target, unsigned depth, bool callee);
+  bool returns_flags() const { return !window_->of_file; }
   bool live_after(unsigned i);
   ColdStub& add_cold() {
     CHECK(colds_ < kMaxColds);

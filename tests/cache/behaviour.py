@@ -10,7 +10,7 @@ import subprocess
 import unittest
 
 import harness
-from harness import CacheTest, version_of
+from harness import CacheTest, old, version_of
 
 
 class Limits(CacheTest):
@@ -127,6 +127,25 @@ class Engines(CacheTest):
         self.assertEqual(len(self.files(cache)), 2)
         for engine in (harness.OPTIONS.engine, other):
             self.assertEqual(self.run_guest(cache, self.work, 0, 256, engine=engine, stats=True).translated, 0)
+
+
+class Size(CacheTest):
+    def test_the_limit_holds_without_the_tool(self):
+        """Whoever makes a file looks at the others now and then; those of others stay."""
+        cache = self.new_cache()
+        (cache / "mine").write_text("no translations")
+        binary, programs = self.tricks.read_bytes(), []
+        for n in range(60):
+            programs.append(self.base / f"size-{n}")
+            programs[-1].write_bytes(version_of(binary, n))
+            programs[-1].chmod(0o755)
+        old(programs[-1])
+        for program in programs:
+            self.run_guest(cache, program, env={"GRUS_CACHE_SIZE": "1M"})
+        sizes = [p.stat().st_blocks * 512 for p in self.files(cache) if p.name != "mine"]
+        self.assertLess(len(sizes), 45)  # some 60 KiB each; looked at 1 time in 8
+        self.assertTrue(sizes)
+        self.assertTrue((cache / "mine").exists())
 
 
 class End(CacheTest):

@@ -69,6 +69,7 @@ std::string translate(const std::vector<u32>& words, Count* count) {
   std::fill_n(reinterpret_cast<u32*>(kMap), kMapSize / 4, kRet);
   std::copy(words.begin(), words.end(), reinterpret_cast<u32*>(kCode));
   cache::Window* w = cache::make_window(kMap, kMap + kMapSize, 0);
+  if (w) w->of_file = true;  // what compilers make
   u64 host;
   MemoryFault fault;
   if (!w || g_builder.build(*w, kCode, kMap, kMap + kMapSize, &host, &fault) != a64_to_x64::BuildResult::Ok) {

@@ -24,6 +24,18 @@ grep -q '^    +0' "$work/range" && fail "decode alone shows no host code" "$work
 "$engine" --dump=nonsense "$guest" >/dev/null 2>"$work/bad" && fail "nonsense is refused"
 grep -q 'nothing to dump' "$work/bad" || fail "nonsense is named" "$work/bad"
 
+for off in "" 0; do  # as for every other variable
+  GRUS_DUMP=$off "$engine" "$guest" >/dev/null 2>"$work/off" || fail "GRUS_DUMP=$off: status $?" "$work/off"
+  [ ! -s "$work/off" ] || fail "GRUS_DUMP=$off shows nothing" "$work/off"
+done
+
+"$engine" --stats --interpret "$guest" >/dev/null 2>"$work/rows"
+grep -q '^grus: pid [0-9]*: by semantics LDR_uimm [0-9]*$' "$work/rows" || fail "what was executed, by row" "$work/rows"
+"$engine" --strace --stats "$guest" fault >/dev/null 2>"$work/fault"
+[ $? = 139 ] || fail "a fault ends the guest" "$work/fault"
+grep -q '^[0-9]* --- SIGSEGV code 1 address 0x8 at pc 0x[0-9a-f]* ---$' "$work/fault" || fail "a signal in --strace" "$work/fault"
+grep -q '^grus: pid [0-9]*: .* regions published$' "$work/fault" || fail "counters at a death by fault" "$work/fault"
+
 "$engine" --perf-map "$guest" for-ever >"$work/up" &
 pid=$!
 for i in $(seq 100); do grep -q up "$work/up" && break; sleep 0.1; done

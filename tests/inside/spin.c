@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Without arguments: a function with known instructions, once. With one: for ever.
+// Without arguments: a function with known instructions, once. With "fault": then a store to address 8. Else: for ever.
 #include <unistd.h>
 
 // At an address that the test can ask for.
@@ -9,9 +9,9 @@ __attribute__((noinline, used)) static long known(long a) {
 }
 
 int main(int argc, char** argv) {
-  (void)argv;
   volatile long v = known(1);
   write(1, "up\n", 3);
+  if (argc > 1 && argv[1][0] == 'f' && argv[1][1] == 'a') *(volatile int*)8 = 1;
   while (argc > 1) v = known(v);
   return v != 0x124;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Prints what it was started with; $STATUS is its exit status. With $T_PROC also what /proc says about it and whether the
-// break works.
+// break works. With $AGAIN it executes itself first.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,11 @@
 #include <unistd.h>
 
 int main(int argc, char** argv, char** envp) {
+  if (getenv("AGAIN")) {
+    unsetenv("AGAIN");
+    execl("/proc/self/exe", "again", (char*)0);
+    return errno;
+  }
   for (int i = 0; i < argc; i++) printf("<%s>", argv[i]);
   for (int i = 0; envp[i]; i++)
     if (!strncmp(envp[i], "T_", 2) || !strncmp(envp[i], "GRUS_HANDOVER", 13)) printf(" %s", envp[i]);

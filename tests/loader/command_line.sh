@@ -96,6 +96,20 @@ fi
 # Narrow places: little address space, few descriptors, a small stack, no randomisation, the legacy layout.
 expect 0 "<./prog> execfn ./prog" sh -c 'ulimit -v 200000; exec "$0" ./prog' "$engine"
 expect 0 "<./prog> execfn ./prog" sh -c 'exec 3>&- 4>&-; ulimit -n 5; exec "$0" ./prog' "$engine"
+# Self-execution is of the program, never of the engine: for want of descriptors it fails.
+again="<again> execfn /proc/self/exe"
+expect 0 "$again" env AGAIN=1 "$engine" ./prog
+for n in 5 6 7 8 9 10 11 12; do
+  got=$(AGAIN=1 sh -c 'exec 3>&- 4>&-; ulimit -n $1; exec "$0" ./prog' "$engine" $n 2>&1)
+  case $?$got in "0$again" | 24) ;; *) echo "FAILED: self-execution with $n descriptors: $got"; failed=1 ;; esac
+done
+if [ "$(id -u)" = 0 ]; then  # a set-user-ID program that did not gain its user
+  cp prog setuid
+  chmod 4755 setuid
+  chmod 755 .
+  as="setpriv --reuid 65534 --regid 65534 --clear-groups"
+  if $as test -x "$engine"; then expect 0 "$again" $as env AGAIN=1 "$engine" ./setuid; fi
+fi
 expect 0 "<./prog> execfn ./prog" sh -c 'ulimit -s 100; exec "$0" ./prog' "$engine"
 expect 0 "<./prog> execfn ./prog" sh -c 'ulimit -s unlimited; exec "$0" ./prog' "$engine"
 if setarch -R true 2>/dev/null; then

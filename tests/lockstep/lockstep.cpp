@@ -9,7 +9,7 @@
 // ends at an SVC behind it (elsewhere the translator may know that nobody reads it). COUNT sequences for
 // every row that has a template, with --all for every row that executes. A difference is made small before it
 // is shown. Exit status 1 on a difference, 77 when this machine lacks the flavour. Deliberately not here:
-// whole programs, asynchronous signals, threads; SP alignment faults, which translated code does not raise.
+// whole programs, asynchronous signals, threads.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

@@ -171,7 +171,7 @@ void Maker::random_state(CpuState& s) {
     if (r.one_in(6)) address += r.below(16);  // misaligned
     if (r.one_in(24)) address = kWork + kWorkSize - r.below(65);
     if (r.one_in(48)) address = kWork + r.below(32);
-    if (b == 31) address = address & ~u64{15};
+    if (b == 31 && !r.one_in(8)) address = address & ~u64{15};
     if (r.one_in(16)) address |= r.next() & kTag;
     s.set_XSP(b, address);
   }
@@ -186,8 +186,7 @@ int Maker::pick_base(const CpuState& now) {
   unsigned start = random_.below(5);
   for (unsigned n = 0; n < 5; n++) {
     unsigned b = bases_[(start + n) % 5];
-    // SP alignment checking is left out of translated code.
-    if (reaches_work(now.XSP(b)) && (b != 31 || now.sp % 16 == 0)) return static_cast<int>(b);
+    if (reaches_work(now.XSP(b))) return static_cast<int>(b);
   }
   return -1;
 }

@@ -105,6 +105,15 @@ class Cache(unittest.TestCase):
         self.home = pathlib.Path(tempfile.mkdtemp(dir=self.base))
         self.code = self.home / "grus/code"
 
+    def test_variables(self):
+        other = self.home / "elsewhere"
+        self.grus("run", "--", self.program, status=None, GRUS_CACHE=str(other))
+        self.assertEqual(json.loads(self.grus("cache", "info", "--json", GRUS_CACHE=str(other)).stdout)["directory"], str(other))
+        self.assertEqual(other.stat().st_mode & 0o777, 0o700)
+        for wrong in ({"GRUS_CACHE": "relative"}, {"GRUS_CACHE_SIZE": "much"}, {"GRUS_CACHE_SIZE": "-1"}, {"GRUS_CACHE_SIZE": "1Gx"}):
+            self.grus("cache", "info", status=2, **wrong)
+            self.grus("cache", "warm", self.program, status=2, **wrong)
+
     def grus(self, *arguments, status=0, **environment):
         env = {k: v for k, v in os.environ.items() if not k.startswith("GRUS_")}
         env.update(GRUS_ENGINE=OPTIONS.engine, XDG_CACHE_HOME=str(self.home), **environment)

@@ -146,6 +146,26 @@ class Roots(unittest.TestCase):
         self.assertEqual(self.run_in("p", "exit", "0", options=["--env", "broken"]).returncode, 2)
         self.assertNotIn("cargo", self.run_in("p", "env", "PATH", env={"PATH": "/x/cargo/bin"}).stdout)
 
+    def test_a_home_that_is_missing_is_not_made(self):
+        missing = self.base / "homeless-shelter"
+        environment = {"HOME": str(missing), "XDG_CACHE_HOME": "", "GRUS_CACHE": ""}
+        self.assertEqual(self.run_in("p", "exit", "4", env=environment).returncode, 4)
+        self.assertEqual(grus("run", "--", str(self.root / "bin/p"), "exit", "4", env=environment).returncode, 4)
+        self.assertFalse(missing.exists())
+
+    def test_a_directory_that_is_gone(self):
+        gone = self.base / "gone"
+        gone.mkdir()
+        script = 'cd "$0" && rmdir "$0" && exec "$@"'
+        done = subprocess.run(["sh", "-c", script, gone, OPTIONS.grus, "run", "--root", self.root, "--", "p", "where"],
+                              capture_output=True, text=True, env=dict(os.environ, GRUS_ENGINE=OPTIONS.engine))
+        self.assertEqual((done.returncode, done.stdout), (0, "/\n"))
+
+    def test_platforms(self):
+        self.assertEqual(self.run_in("p", "exit", "6", options=["--platform", "linux/arm64"]).returncode, 6)
+        self.assertEqual(self.run_in("p", "exit", "6", options=["--platform", "linux/s390x"]).returncode, 2)
+        self.assertEqual(self.run_in("p", "exit", "6", options=["--platform", "linux/amd64"]).returncode, 4)
+
     def test_missing_roots_are_named(self):
         result = grus("run", "--root", "no-such-root", "--", "p")
         self.assertEqual(result.returncode, 2)
@@ -180,6 +200,12 @@ class Roots(unittest.TestCase):
         self.assertEqual(run("p", "write", str(home / "f")).stdout, "")
         self.assertEqual(run("p", "write", "/etc/text").stdout, "Permission denied\n")
         self.assertEqual(sorted(str(p) for p in self.root.rglob("*")), before)
+        # Homes that are none: the program runs, and nothing is made for them.
+        for other in ({"HOME": "/homeless-shelter"}, {"HOME": "/"}, {"HOME": "relative"}, {"HOME": ""}, {"HOME": "/root"}):
+            environment.update(other)
+            self.assertEqual(run("p", "ids").stdout, f"{nobody} {nobody}\n", other)
+        self.assertEqual(as_nobody("root", "create", "x").returncode, 3)
+        environment["HOME"] = str(home)
         self.assertEqual(as_nobody("install", "arm64").returncode, 3)
         self.assertEqual(as_nobody("doctor").returncode, 0)
 
@@ -209,6 +235,8 @@ class DoctorOfAnEngine(unittest.TestCase):
         return result.returncode, report, {c["name"]: c["result"] for c in report["checks"]}
 
     def test_grus_is_trusted(self):
+        os.environ["TMPDIR"] = "/no/such/directory"  # no reason to fail
+        self.addCleanup(os.environ.pop, "TMPDIR")
         code, report, checks = self.checks(OPTIONS.engine)
         self.assertEqual((code, report["trusted"]), (0, True))
         self.assertEqual(checks["self-execution in other spellings"], "ok")

@@ -31,7 +31,7 @@ struct alignas(16) Vec {
 // For every other kind nothing was committed and pc still names the instruction, except where said.
 enum class ExceptionKind : u8 {
   None,
-  DataAbort,         // addr, write, sig, code (SIGSEGV or SIGBUS as the host kernel reported them)
+  DataAbort,         // addr, write, sig, code (SIGSEGV or SIGBUS as the host kernel reported them); imm 1: SP is misaligned
   InstructionAbort,  // fetch from addr failed: sig, code
   Undefined,         // SIGILL, ILL_ILLOPC
   Breakpoint,        // BRK #imm: SIGTRAP, TRAP_BRKPT

@@ -3,7 +3,7 @@
 //
 // Each accesses memory first and commits afterwards: the base's writeback, and the loaded registers. Host loads and
 // stores are TSO, stronger than what the guest asks for. Tagged and faulting addresses fault on the host and are
-// decided by the semantics (run/fault.cpp). A misaligned SP as a base is not checked here (docs/limits.md).
+// decided by the semantics (run/fault.cpp). SP is aligned here (region.cpp).
 #include "translate/a64_to_x64/templates.h"
 
 namespace grus::a64_to_x64::templates {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Code that programs write themselves: one mapping, two mappings of one memory (flushed by either address), code that is
-// made writable and executable by turns, code replaced by another mapping.
+// made writable and executable by turns, code replaced by another mapping, results that are returned in flags.
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +22,20 @@ static size_t write_return(void* at, unsigned value) {
 
 static void flush(void* at, size_t n) { __builtin___clear_cache((char*)at, (char*)at + n); }
 static int call(void* at) { return ((function)at)(); }
+
+// a < b, by a fragment that only compares: its result is in the flags when it returns (Erlang's JIT does so).
+static void write_less(char* at) {
+#ifdef __aarch64__
+  static const uint32_t caller[] = {0xa9bf7bfdu, 0x94000000u | 15, 0x1a9fa7e0u, 0xa8c17bfdu, 0xd65f03c0u};
+  static const uint32_t compare[] = {0xeb01001fu, 0xd65f03c0u};
+#else
+  static const uint8_t caller[] = {0xe8, 59, 0, 0, 0, 0x0f, 0x9c, 0xc0, 0x0f, 0xb6, 0xc0, 0xc3};
+  static const uint8_t compare[] = {0x48, 0x39, 0xf7, 0xc3};
+#endif
+  memcpy(at, caller, sizeof caller);
+  memcpy(at + 64, compare, sizeof compare);
+  flush(at, 128);
+}
 
 int main(void) {
   const int all = PROT_READ | PROT_WRITE | PROT_EXEC;
@@ -66,5 +80,23 @@ int main(void) {
     sum += call(one);
   }
   printf("hot %d\n", sum);
+
+  write_less(one + 4096);
+  int (*less)(long, long) = (int (*)(long, long))(one + 4096);
+  for (long a = -1; a <= 1; a++) printf("less than 0: %d\n", less(a, 0));
+
+  // More executable mappings than anybody counts on.
+  enum { kMany = 17000 };
+  char* many = mmap(0, kMany * 8192ul, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  unsigned ran = 0;
+  for (unsigned i = 0; i < kMany; i++) {
+    char* page = many + i * 8192ul;
+    if (mprotect(page, 4096, PROT_READ | PROT_WRITE)) break;
+    size_t n = write_return(page, i);
+    if (mprotect(page, 4096, PROT_READ | PROT_EXEC)) break;
+    flush(page, n);
+    ran += call(page) == (int)i;
+  }
+  printf("many %u\n", ran);
   return 0;
 }

@@ -113,6 +113,29 @@ static void arm64_frames(void) {
   CHECK(count == 7);
 }
 
+// An access by a misaligned SP faults, whatever its own address is; what only moves SP does not.
+#define BY_SP(insns, faults)                                                                                  \
+  for (int again = 0; again < 3; again++) {                                                                   \
+    count = 0;                                                                                                \
+    asm volatile("mov x20, sp\n sub x21, sp, #24\n" insns "\n mov sp, x20"                                    \
+                 : : : "x5", "x7", "x20", "x21", "v0", "v9", "cc", "memory");                                 \
+    CHECK(count == faults);                                                                                   \
+    if (faults)                                                                                               \
+      CHECK(info.si_signo == SIGBUS && info.si_code == BUS_ADRALN && seen.uc_mcontext.sp % 16 == 8 &&          \
+            info.si_addr == (void *)seen.uc_mcontext.sp && seen_esr == 0x9a000000 && !seen.uc_mcontext.fault_address); \
+  }
+static void arm64_stack(void) {
+  BY_SP("sub sp, sp, #8\n ldr x5, [sp, #8]", 1);
+  BY_SP("mov sp, x21\n str x5, [sp]", 1);
+  BY_SP("mov x5, #24\n sub sp, sp, x5\n stp x5, x5, [sp]", 1);
+  BY_SP("str x5, [sp, #-8]!\n str x5, [sp, #-8]", 1);
+  BY_SP("sub sp, sp, #32\n ld1 {v0.8b}, [sp], #8\n nop\n ldr q0, [sp]", 1);
+  BY_SP("and sp, x21, #0xfffffffffffffff8\n ldxr x5, [sp]", 1);
+  BY_SP("cmp x21, x20\n mov sp, x21\n b.hs 1f\n ldr x5, [sp]\n 1:", 1);
+  BY_SP("sub sp, sp, #8\n prfm pldl1keep, [sp]\n sub sp, sp, #8\n ldr x5, [sp]", 0);
+  BY_SP("and sp, x21, #0xfffffffffffffff0\n ldr x5, [sp]", 0);
+}
+
 // Asynchronous: registers at the interruption must be those of some instruction boundary. The loop keeps x10 + x11 constant at
 // every boundary but one, at which it is known how they differ, and N of the flags set by the subs.
 static volatile uint64_t bad, ticks;
@@ -157,6 +180,7 @@ static void arm64_async(void) {
 int main(void) {
 #ifdef __aarch64__
   arm64_frames();
+  arm64_stack();
   arm64_async();
 #endif
   printf("%d failures\n", failures);

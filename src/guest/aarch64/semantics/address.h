@@ -10,6 +10,7 @@
 namespace grus::a64 {
 
 inline constexpr u8 kSigbus = 7, kBusAdraln = 1;
+inline constexpr u32 kBySp = 1;  // Exception::imm of an SP alignment fault
 
 // si_addr comes without the tag (arch/arm64/mm/fault.c, do_mem_abort).
 inline bool alignment_fault(CpuState& cpu, u64 addr, bool write) {
@@ -24,7 +25,7 @@ inline bool alignment_fault(CpuState& cpu, u64 addr, bool write) {
 [[nodiscard]] inline bool base_address(CpuState& cpu, unsigned n, bool write, u64* base) {
   *base = cpu.XSP(n);
   if (n == 31 && *base % 16 != 0) {
-    cpu.exception = Exception{ExceptionKind::DataAbort, write, kSigbus, kBusAdraln, 0, *base};
+    cpu.exception = Exception{ExceptionKind::DataAbort, write, kSigbus, kBusAdraln, kBySp, *base};
     return false;
   }
   return true;
