@@ -149,12 +149,11 @@ FUNCTION grus_return_miss
   cmpb $0, GRUS_FP_CONTEXT(%rbp)
   je 4f
   or $1, %rax
-4:lea (, %rax, 4), %ecx
-  and $0xfff0, %ecx
-  add GRUS_LOOKUP(%rbp), %rcx
-  cmp (%rcx), %rax
+4:mov %eax, %ecx
+  and $(((1 << GRUS_LOOKUP_BITS) - 1) << 2), %ecx
+  cmp GRUS_LOOKUP(%rbp, %rcx, 4), %rax
   jne grus_indirect_miss
-  jmp *8(%rcx)
+  jmp *(GRUS_LOOKUP + 8)(%rbp, %rcx, 4)
 1:add $16, %rsp
   ret
 2:add $32, %rsp
@@ -168,12 +167,12 @@ FUNCTION grus_return_bottom
   movq $-1, GRUS_PC(%rbp)
   jmp grus_exit_lookup
 
-// rax = key, rcx = the entry of the lookup table that is not it: the one beside it is its second chance.
+// rax = key, rcx = a quarter of the offset of the entry of the lookup table that is not it: the one beside it is its second chance.
 FUNCTION grus_indirect_miss
-  xor $16, %rcx
-  cmp (%rcx), %rax
+  xor $4, %ecx
+  cmp GRUS_LOOKUP(%rbp, %rcx, 4), %rax
   jne grus_exit_indirect
-  jmp *8(%rcx)
+  jmp *(GRUS_LOOKUP + 8)(%rbp, %rcx, 4)
 
 // rax = Op << 32 | word, rcx = guest pc; the return address is on the prediction stack.
 FUNCTION grus_call_semantics

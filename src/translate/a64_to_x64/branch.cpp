@@ -54,6 +54,9 @@ static void test_and_branch(Emitter& e, Insn i, bool set) {
     m.disp += static_cast<i32>(bit / 8);
     e.test_imm(8, m, 1 << (bit % 8));
     e.jump_if(set ? CC::ne : CC::e, target);
+  } else if (bit == 31 || bit == 63) {  // a sign: TEST and the branch are one operation, BT and the branch two
+    e.test(bit + 1, t, t);
+    e.jump_if(set ? CC::s : CC::ns, target);
   } else if (bit < 8) {
     e.test_imm(8, t, 1 << bit);
     e.jump_if(set ? CC::ne : CC::e, target);

@@ -286,22 +286,24 @@ void Emitter::call(u64 target) {
   pop(Reg::rcx);  // a byte, and 0.1 ns less than LEA: the host's stack engine follows it
 }
 
-// rax = target. Leaves rcx = the entry of this thread's table; ZF set when it is the right one.
-static void look_up(Emitter& e, Reg target) {
+// rax = target. Compares it with the key of its place in this thread's table; returns where the host address is then: rcx is used.
+static Mem look_up(Emitter& e, Reg target) {
   if (target != Reg::rax) e.mov(64, Reg::rax, target);
   if (e.fp_context()) e.alu_imm(Alu::or_, 64, Reg::rax, 1);
-  e.lea(32, Reg::rcx, Mem(Reg::none, Reg::rax, 4, 0));
-  e.alu_imm(Alu::and_, 32, Reg::rcx, ((1 << run::kLookupBits) - 1) << 4);
-  e.alu(Alu::add, 64, Reg::rcx, state(offsetof(ThreadState, lookup)));
-  e.alu(Alu::cmp, 64, Reg::rax, Mem(Reg::rcx, 0));
+  e.mov(32, Reg::rcx, Reg::rax);
+  e.alu_imm(Alu::and_, 32, Reg::rcx, ((1 << run::kLookupBits) - 1) << 2);
+  Mem entry(Reg::rbp, Reg::rcx, 4, run::kLookupOffset - run::kStateBias);
+  e.alu(Alu::cmp, 64, Reg::rax, entry);
+  entry.disp += static_cast<i32>(offsetof(run::LookupEntry, host));
+  return entry;
 }
 
 void Emitter::jump_indirect(Reg target) {
   settle_flags();
   form_ = FlagsForm::Home;
-  look_up(*this, target);
+  Mem host = look_up(*this, target);
   region_.add_cold_indirect(jcc32(CC::ne), false);
-  Assembler::jmp(Mem(Reg::rcx, 8));
+  Assembler::jmp(host);
 }
 
 void Emitter::call_indirect(Reg target) {
@@ -311,9 +313,9 @@ void Emitter::call_indirect(Reg target) {
   load_guest_address(Reg::rdx, pc_ + 4);
   commit(30, Reg::rdx);
   push(Reg::rdx);
-  look_up(*this, Reg::rax);
+  Mem host = look_up(*this, Reg::rax);
   region_.add_cold_indirect(jcc32(CC::ne), true);
-  Assembler::call(Mem(Reg::rcx, 8));
+  Assembler::call(host);
   pop(Reg::rcx);
 }
 

@@ -52,6 +52,10 @@ void add_constant(Emitter& e, unsigned size, unsigned d, unsigned n, i64 constan
 // The flag-setting forms with a constant: cmp when the result is dropped.
 void add_sub_constant_flags(Emitter& e, Alu op, unsigned size, unsigned d, unsigned n, i32 constant) {
   e.clobber_flags();
+  if (op == Alu::add && constant) {  // x + c and x - -c: the same NZCV, but for c = 0
+    op = Alu::sub;
+    constant = -constant;
+  }
   FlagsForm form = op == Alu::sub ? FlagsForm::Sub : FlagsForm::Add;
   if (op == Alu::sub && d == kZero) {
     if (e.cheap_in_memory(n))
@@ -362,7 +366,12 @@ void BICS_shift(Emitter& e, Insn i) { logical_shift(e, i, Alu::and_, true, true)
 void MOVZ(Emitter& e, Insn i) {
   Reg dst = e.def(i.Rd(), Reg::rax);
   u64 value = static_cast<u64>(i.imm16()) << (16 * i.hw());
-  e.mov_imm(dst, value);
+  if (value || e.flags_held()) {
+    e.mov_imm(dst, value);
+  } else {
+    e.clobber_flags();
+    e.alu(Alu::xor_, 32, dst, dst);
+  }
   e.commit(i.Rd(), dst);
   e.set_known(i.Rd(), value);
 }
