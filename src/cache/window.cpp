@@ -14,7 +14,6 @@
 namespace grus::cache {
 namespace {
 
-constexpr u32 kLandingBytes = 5;  // lea rsp,[rsp+8] behind every translated call
 constexpr u64 kProtRwx = PROT_READ | PROT_WRITE | PROT_EXEC;
 // Taken at once where several processes publish at the same time: little at first, since what is left at a process's end is lost.
 constexpr u32 kFirstClaim = 4 << 10, kLargestClaim = 32 << 10;

@@ -27,7 +27,7 @@ static_assert(offsetof(CpuState, sp) == GRUS_SP + GRUS_BIAS);
 static_assert(offsetof(CpuState, pc) == GRUS_PC + GRUS_BIAS);
 static_assert(offsetof(CpuState, mxcsr) == GRUS_MXCSR + GRUS_BIAS);
 static_assert(offsetof(CpuState, v) == GRUS_V(0) + GRUS_BIAS);
-static_assert(offsetof(ThreadState, lookup) == GRUS_LOOKUP + GRUS_BIAS);
+static_assert(kLookupOffset == GRUS_LOOKUP + GRUS_BIAS && kLookupBits == GRUS_LOOKUP_BITS && sizeof(LookupEntry) == 16);
 static_assert(offsetof(ThreadState, engine_sp) == GRUS_ENGINE_SP + GRUS_BIAS);
 static_assert(offsetof(ThreadState, return_sp) == GRUS_RETURN_SP + GRUS_BIAS);
 static_assert(offsetof(ThreadState, return_base) == GRUS_RETURN_BASE + GRUS_BIAS);
@@ -227,11 +227,11 @@ extern "C" int grus_run_semantics(ThreadState* t, u64 packed, u64 pc) {
 
 static_assert(kLookupBytes / kGuestPageSize <= 16, "lookup_used has a bit per page");
 
-void prepare_thread(ThreadState& t, LookupEntry* lookup, u64 return_limit, u64 return_end) {
+void prepare_thread(ThreadState& t, u64 return_limit, u64 return_end) {
   t.runtime = RuntimeEntries{address_of(grus_exit_exception), address_of(grus_exit_lookup),
                              address_of(grus_exit_direct),    address_of(grus_indirect_miss),
                              address_of(grus_call_semantics), address_of(grus_return_miss)};
-  t.lookup = lookup;
+  t.lookup = reinterpret_cast<LookupEntry*>(ptr(&t) + kLookupOffset);
   clear_lookup(t);
   t.return_limit = return_limit;
   t.return_base = t.return_sp = return_end - kReturnBottom;

@@ -10,9 +10,9 @@
 
 namespace grus::run {
 
-// Gives a new thread its runtime entries and its memory, which is zero: a lookup table of kLookupBytes, and a return stack
-// from `return_limit`, below which a page is inaccessible, to `return_end`.
-void prepare_thread(ThreadState& t, LookupEntry* lookup, u64 return_limit, u64 return_end);
+// Gives a new thread its runtime entries and its memory, which is zero: a lookup table of kLookupBytes at kLookupOffset, and a
+// return stack from `return_limit`, below which a page is inaccessible, to `return_end`.
+void prepare_thread(ThreadState& t, u64 return_limit, u64 return_end);
 inline constexpr u64 kReturnStackBytes = 256 << 10;
 // Forgets all that the thread's lookup table knows.
 void clear_lookup(ThreadState& t);

@@ -180,12 +180,11 @@ FUNCTION grus_return_miss
   je 2f
   cmp 56(%rsp), %rax
   je 3f
-  lea (, %rax, 4), %ecx
-  and $0xfff0, %ecx
-  add GRUS_LOOKUP(%rbp), %rcx
-  cmp (%rcx), %rax
+  mov %eax, %ecx
+  and $(((1 << GRUS_LOOKUP_BITS) - 1) << 2), %ecx
+  cmp GRUS_LOOKUP(%rbp, %rcx, 4), %rax
   jne grus_indirect_miss
-  jmp *8(%rcx)
+  jmp *(GRUS_LOOKUP + 8)(%rbp, %rcx, 4)
 1:add $16, %rsp
   ret
 2:add $32, %rsp
@@ -199,12 +198,12 @@ FUNCTION grus_return_bottom
   movq $-1, GRUS_PC(%rbp)
   jmp grus_exit_lookup
 
-// rax = guest pc, rcx = the entry of the lookup table that is not its own: the one beside it is its second chance.
+// rax = guest pc, rcx = a quarter of the offset of the entry of the lookup table that is not it: the one beside it is its second chance.
 FUNCTION grus_indirect_miss
-  xor $16, %rcx
-  cmp (%rcx), %rax
+  xor $4, %ecx
+  cmp GRUS_LOOKUP(%rbp, %rcx, 4), %rax
   jne grus_exit_indirect
-  jmp *8(%rcx)
+  jmp *(GRUS_LOOKUP + 8)(%rbp, %rcx, 4)
 
 // rax = Op << 32 | word, rcx = guest pc; the return address is on the prediction stack.
 FUNCTION grus_call_semantics

@@ -31,7 +31,7 @@ struct ThreadState {
   a64::CpuState cpu;
 
   RuntimeEntries runtime;
-  LookupEntry* lookup;
+  LookupEntry* lookup;  // kLookupOffset bytes from here
 
   u64 engine_sp;     // host stack pointer of run::execute while translated code runs
   u64 return_sp;     // the return-prediction stack's pointer while C++ runs
@@ -65,6 +65,9 @@ enum class ExitReason : u32 {
   Indirect,     // go on at cpu.pc, and enter it in the lookup table
   Reexecute,    // the host faulted in the code of cpu.pc: its semantics decide what that means
 };
+
+// Translated code reaches the lookup table from its state pointer: no load before the one that may be mispredicted.
+inline constexpr i32 kLookupOffset = 63 << 10;
 
 inline constexpr i32 kStateBias = offsetof(a64::CpuState, x) + 16 * 8;
 

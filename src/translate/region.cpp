@@ -190,33 +190,68 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
   return true;
 }
 
-// Does the code at a place outside of the region read NZCV before writing it? Looks a few instructions ahead; where that does
-// not tell, a callee is taken not to (AAPCS64), any other code to do.
-bool RegionBuilder::live_at(u64 pc, unsigned depth, bool callee) {
-  for (unsigned n = 0; n < 12; n++, pc += 4) {
-    if (int i = index_of(pc); i >= 0 && insns_[i].live_in) return true;
-    // A cached region may depend on nothing but the bytes that name its file.
-    if (window_->header && !window_->contains(pc)) return true;
-    u32 word;
-    if (!fetch(pc, &word)) return true;
-    RowTraits r = row(a64::decode(word));
-    if (r.reads_nzcv()) return true;
-    if (r.writes_nzcv()) return false;
-    switch (r.flow()) {
-      case Flow::None:
-      case Flow::Sync:
-      case Flow::Svc: break;
-      case Flow::Branch: pc = direct_target(word, pc) - 4; break;
-      case Flow::Cond:
-        if (callee) return false;
-        if (depth == 0 || live_at(direct_target(word, pc), depth - 1, false)) return true;
+// Does the code at a place outside of the region read NZCV before writing it? Follows all ways for some instructions, across
+// calls as live_after does; where that does not tell, a callee is taken not to (AAPCS64), any other code to do. A function of
+// the window's bytes alone. (With 12 instructions and without calls 2.9% of all instructions saved NZCV for nobody in perl's
+// run, 0.6% are left: 10 bytes and 4 host instructions each.)
+bool RegionBuilder::live_at(u64 pc, bool callee) {
+  u64 ways[12] = {pc};  // where a way begins; those before `next` are done
+  unsigned known = 1, budget = callee ? 12 : 64;
+  auto found_dead = [&](u64 at) -> u64& { return found_dead_[at / 4 % (sizeof found_dead_ / sizeof found_dead_[0])]; };
+  u64 kind = callee ? 1 : 2;
+  auto go = [&](u64 target) {
+    if (found_dead(target) == (target | kind)) return true;
+    for (unsigned i = 0; i < known; i++)
+      if (ways[i] == target) return true;
+    if (known == sizeof ways / sizeof ways[0]) return false;
+    ways[known++] = target;
+    return true;
+  };
+  if (found_dead(pc) == (pc | kind)) return false;
+  for (unsigned next = 0; next < known; next++) {
+    pc = ways[next];
+    for (bool on = true; on; pc += 4) {
+      if (!budget--) {
+        if (!callee) return true;
         break;
-      case Flow::Ret: return returns_flags();
-      case Flow::Exception: return false;
-      default: return !callee;
+      }
+      // A cached region may depend on nothing but the bytes that name its file.
+      if (window_->header && !window_->contains(pc)) return true;
+      u32 word;
+      if (!fetch(pc, &word)) return true;
+      RowTraits r = row(a64::decode(word));
+      if (r.reads_nzcv()) return true;
+      if (r.writes_nzcv()) break;
+      switch (r.flow()) {
+        case Flow::None:
+        case Flow::Sync:
+        case Flow::Svc: break;
+        case Flow::Branch:
+          if (!go(direct_target(word, pc)) && !callee) return true;
+          on = false;
+          break;
+        case Flow::Cond:
+          on = !callee;
+          if (on && !go(direct_target(word, pc))) return true;
+          break;
+        case Flow::Call:
+          on = !callee;
+          if (on && live_at(direct_target(word, pc), true)) return true;
+          break;
+        case Flow::IndirectCall: on = !callee; break;
+        case Flow::Ret:
+          if (returns_flags()) return true;
+          on = false;
+          break;
+        case Flow::Exception: on = false; break;
+        default:
+          if (!callee) return true;
+          on = false;
+      }
     }
   }
-  return !callee;
+  for (unsigned i = 0; i < known; i++) found_dead(ways[i]) = ways[i] | kind;
+  return false;
 }
 
 bool RegionBuilder::live_after(unsigned i) {
@@ -225,14 +260,18 @@ bool RegionBuilder::live_after(unsigned i) {
   RowTraits r = row(d.op);
   auto at = [&](u64 target) {
     int j = index_of(target);
-    if (j < 0) return live_at(target, 2, false);
+    if (j < 0) return live_at(target, false);
     if (insns_[j].guest_word <= d.guest_word) loops_ = true;
     return insns_[j].live_in;
   };
   switch (r.flow()) {
     case Flow::Branch: return at(direct_target(d.word, pc));
     case Flow::Cond: return at(pc + 4) || at(direct_target(d.word, pc));
-    case Flow::Call: return at(pc + 4) || live_at(direct_target(d.word, pc), 0, true);
+    case Flow::Call: {
+      u64 callee = direct_target(d.word, pc);
+      int j = index_of(callee);
+      return at(pc + 4) || (j >= 0 && insns_[j].live_in) || live_at(callee, true);
+    }
     case Flow::IndirectCall: return at(pc + 4);
     case Flow::Ret: return returns_flags();
     case Flow::Indirect: return true;
@@ -242,6 +281,7 @@ bool RegionBuilder::live_after(unsigned i) {
 }
 
 void RegionBuilder::liveness() {
+  __builtin_memset(found_dead_, 0, sizeof found_dead_);
   // Backwards, so that one round is enough unless there is a branch backwards; everything only ever grows, so a few rounds
   // reach the fixed point.
   bool changed = true;
@@ -296,9 +336,11 @@ void RegionBuilder::exit_site(Emitter& e, u8* place, u64 target) {
 }
 
 namespace {
-// Patched displacements are stored while other threads execute them: an aligned store of four bytes is seen whole.
+// Patched displacements are stored while other threads execute them: a store inside of one aligned quadword is seen whole. (On
+// four bytes they needed a NOP at three exits of four.)
 void align_displacement(Emitter& e, unsigned opcode_bytes) {
-  e.nop(static_cast<unsigned>(-(static_cast<i64>(e.runs_at(e.at())) + opcode_bytes)) & 3);
+  unsigned in_quadword = static_cast<unsigned>(e.runs_at(e.at()) + opcode_bytes) & 7;
+  if (in_quadword > 4) e.nop(8 - in_quadword);
 }
 }  // namespace
 
@@ -385,7 +427,7 @@ void RegionBuilder::emit_cold(Emitter& e) {
         // The prediction is pushed already; call the miss so that its host half is pushed too.
         e.patch32(c.place, e.runs_at(here));
         e.Assembler::call(runtime(offsetof(run::RuntimeEntries, exit_indirect)));
-        e.Assembler::jmp(e.runs_at(c.back - 5));  // the landing
+        e.Assembler::jmp(e.runs_at(c.back - cache::kLandingBytes));  // the landing
         break;
       }
       case Cold::Misaligned:
@@ -438,6 +480,7 @@ void RegionBuilder::emit(Emitter& e) {
       e.index_ = i;
       e.live_out_ = d.live_out;
       e.needed_ = d.live_in;
+      e.begin_instruction();
       host_[i] = e.at();
       RowTraits r = row(d.op);
       FlagsForm form = e.home_valid_ ? FlagsForm::Home : e.form_;

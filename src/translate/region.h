@@ -93,7 +93,7 @@ class RegionBuilder {
   void mark_branch_targets();
   void decode_run(u32 guest_word);
   void liveness();
-  bool live_at(u64 target, unsigned depth, bool callee);
+  bool live_at(u64 target, bool callee);
   bool returns_flags() const { return !window_->of_file; }
   bool live_after(unsigned i);
   ColdStub& add_cold() {
@@ -119,6 +119,7 @@ class RegionBuilder {
   bool changed_;  // a piece of code was read that is not what the cache's file is named by
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
+  u64 found_dead_[64];  // where live_at found NZCV dead, and how it was asked
   bool loops_;  // liveness met a branch backwards
   u32 low_;       // lowest guest word of the region
   u8* body_end_;  // in code_

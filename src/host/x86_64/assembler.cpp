@@ -101,6 +101,7 @@ void Assembler::mov_imm(unsigned size, Mem dst, i32 imm) {
 }
 
 void Assembler::mov_imm(Reg dst, u64 imm) {
+  wrote(dst);
   if (imm <= 0xffffffff) {
     rex(false, Reg::rax, Reg::none, dst, false);
     byte(0xb8 | lo(dst));
@@ -116,6 +117,7 @@ void Assembler::mov_imm(Reg dst, u64 imm) {
 }
 
 void Assembler::movzx(unsigned from, Reg dst, Reg src) {
+  wrote(dst);
   if (from == 32) return mov(32, dst, src);
   rex(false, dst, Reg::none, src, needs_rex8(from, src));
   byte(0x0f);
@@ -124,11 +126,13 @@ void Assembler::movzx(unsigned from, Reg dst, Reg src) {
 }
 
 void Assembler::movzx(unsigned from, Reg dst, Mem src) {
+  wrote(dst);
   if (from >= 32) return mov(from, dst, src);
   rm0f(32, from == 8 ? 0xb6 : 0xb7, dst, src);
 }
 
 void Assembler::movsx(unsigned to, unsigned from, Reg dst, Reg src) {
+  wrote(dst);
   if (from == 32) return rr(64, 0x63, dst, src);
   rex(to == 64, dst, Reg::none, src, needs_rex8(from, src));
   byte(0x0f);
@@ -137,11 +141,13 @@ void Assembler::movsx(unsigned to, unsigned from, Reg dst, Reg src) {
 }
 
 void Assembler::movsx(unsigned to, unsigned from, Reg dst, Mem src) {
+  wrote(dst);
   if (from == 32) return rm(64, 0x63, dst, src);
   rm0f(to == 64 ? 64 : 32, from == 8 ? 0xbe : 0xbf, dst, src);
 }
 
 void Assembler::alu_imm(Alu op, unsigned size, Reg dst, i32 imm) {
+  if (op != Alu::cmp) wrote(dst);
   if (size == 8) {
     rr(8, 0x80, Reg(op_(op)), dst);
     byte(static_cast<u8>(imm));
@@ -191,6 +197,7 @@ void Assembler::test_imm(unsigned size, Mem a, i32 imm) {
 }
 
 void Assembler::shift_imm(Shift op, unsigned size, Reg r, u8 n) {
+  wrote(r);
   if (n == 1) {
     rr(size, size == 8 ? 0xd0 : 0xd1, Reg(op_(op)), r);
   } else {
@@ -200,6 +207,7 @@ void Assembler::shift_imm(Shift op, unsigned size, Reg r, u8 n) {
 }
 
 void Assembler::crc32(unsigned size, Reg dst, Reg src) {
+  wrote(dst);
   if (size == 16) byte(0x66);
   byte(0xf2);
   rex(size == 64, dst, Reg::none, src, needs_rex8(size, src));
@@ -248,6 +256,7 @@ void Assembler::vex_gpr(unsigned size, u8 pp, u8 opcode, Reg reg, Reg vvvv, Reg 
 }
 
 void Assembler::rorx(unsigned size, Reg dst, Reg src, u8 n) {
+  wrote(dst);
   vex_prefix(0xf2, 3, size == 64, static_cast<u8>(dst), 0, 0, static_cast<u8>(src));
   byte(0xf0);
   modrm(dst, src);

@@ -7,7 +7,8 @@
 //    The numbers: 0-30, kZero = 31, kSP = 32 (`e.sp(i.Rn())` maps 31 to kSP). 32-bit results must be zero-extended to 64 bits
 //    in the register that is committed (32-bit host operations do that).
 //  * Scratch: rax, rcx, rdx, xmm0-xmm2; nothing survives from one template to the next, except where a template that stands
-//    directly behind another asks for it (`behind_...`).
+//    directly behind another asks for it (`behind_...`), and what `load` and `use` find there by themselves: a home in memory
+//    that was loaded or committed from rax, rcx or rdx is still in it while nobody wrote there (the assembler knows).
 //  * What is known: within a block the emitter remembers constants, addresses, zeros above and which memory homes were written
 //    lately. It is only ever used to say the same in fewer or faster instructions: at every boundary the guest's state is whole,
 //    for a signal may come there and whoever goes on behind it enters new code.
@@ -64,22 +65,32 @@ class Emitter : public x64::Assembler {
       mov_imm(dst, 0);
     else if (home(n) != Reg::none) {
       if (home(n) != dst || size != 64) mov(size, dst, home(n));
-    }
-    else
+    } else if (Reg held = holder(n); held != Reg::none) {
+      if (held != dst || (size == 32 && !zero_above_word(n))) mov(size, dst, held);
+    } else {
       mov(size, dst, slot(n));
+      if (size == 64) hold(n, dst);
+    }
   }
   // A register holding Xn: read only. With a home, the upper half of W operands is whatever X has.
   Reg use(unsigned n, Reg scratch, unsigned size = 64) {
     if (n != kZero && home(n) != Reg::none) return home(n);
+    if (n != kZero && holder(n) == scratch) return scratch;
     load(scratch, n, size);
     return scratch;
+  }
+  // The same; any scratch register may be the answer, so ask for this operand last or write no other before it is used.
+  Reg use_any(unsigned n, Reg scratch, unsigned size = 64) {
+    Reg held = in_memory(n) ? holder(n) : Reg::none;
+    return held != Reg::none ? held : use(n, scratch, size);
   }
   Reg def(unsigned n, Reg scratch) { return n != kZero && home(n) != Reg::none ? home(n) : scratch; }
   void commit(unsigned n, Reg value) {
     if (n == kZero) return;
     if (home(n) == Reg::none) {
       mov(64, slot(n), value);
-      fresh_ |= 1u << n;
+      written_in_place(n);
+      if (value <= Reg::rdx) hold(n, value);
     } else if (home(n) != value)
       mov(64, home(n), value);
   }
@@ -87,15 +98,32 @@ class Emitter : public x64::Assembler {
   // 1 cycle from the store); as an operand of anything else the load waits for the store (7.6 cycles). A home that was not
   // written lately is an operand that costs nothing.
   bool fresh(unsigned n) const { return n < 31 && (fresh_ >> n & 1); }
-  void written_in_place(unsigned n) { fresh_ |= 1u << n; }
+  void written_in_place(unsigned n) {
+    fresh_ |= 1u << n;
+    for (u8& held : held_)
+      if (held == n) held = kZero;
+  }
+  // Which of rax, rcx and rdx still holds Xn, whose home is in memory, from this block's last templates?
+  Reg holder(unsigned n) const {
+    for (unsigned r = 0; r < 3; r++)
+      if (held_[r] == n && !written(Reg(r))) return Reg(r);
+    return Reg::none;
+  }
+  // Two operands for one instruction that reads both.
+  void use_both(unsigned n, Reg* a, unsigned m, Reg* b, unsigned size = 64) {
+    *a = use_any(n, holder(m) == Reg::rax ? Reg::rdx : Reg::rax, size);
+    *b = use_any(m, *a == Reg::rcx ? Reg::rdx : Reg::rcx, size);
+  }
+  // Xn is best taken from memory, as an operand.
+  bool cheap_in_memory(unsigned n) const { return in_memory(n) && !fresh(n) && holder(n) == Reg::none; }
   // dst = dst op Xn; `scratch` is used for memory homes. Changes flags.
   void alu_with(Alu op, unsigned size, Reg dst, unsigned n, Reg scratch = Reg::rcx) {
     if (n == kZero)
       alu_imm(op, size, dst, 0);
-    else if (in_memory(n) && !fresh(n))
+    else if (cheap_in_memory(n))
       alu(op, size, dst, slot(n));
     else
-      alu(op, size, dst, use(n, scratch, size));
+      alu(op, size, dst, use_any(n, scratch, size));
   }
   // dst = the low `from` bits of Xn, extended. Flags survive.
   void load_extended(Reg dst, unsigned n, unsigned from, bool sign, unsigned to = 64);
@@ -241,6 +269,11 @@ class Emitter : public x64::Assembler {
     *which |= 1u << n;
     constants_[n] = value;
   }
+  void hold(unsigned n, Reg scratch) {
+    if (!keeps_book_) return;
+    held_[static_cast<u8>(scratch)] = static_cast<u8>(n);
+    keep(scratch);
+  }
   bool float_form() const { return form_ == FlagsForm::Float || form_ == FlagsForm::FloatSwapped; }
   void forget_zeros() {  // and everything else that is known within a block only
     zero_above_64_ = zero_above_32_ = 0;
@@ -248,7 +281,9 @@ class Emitter : public x64::Assembler {
     aes_round_ = AesRound::None;
     reversed_ = ~0u;
     moved_ = sha256_ = false;
+    join();
   }
+  void begin_instruction();
   void end_instruction();
   void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
 
@@ -265,13 +300,16 @@ class Emitter : public x64::Assembler {
   u32 fresh_ = 0, known_ = 0, known_address_ = 0, zero_above_word_ = 0;  // by guest register
   u32 made_known_ = 0, made_known_address_ = 0;                          // by the current instruction
   u64 constants_[31];
+  u8 held_[3] = {kZero, kZero, kZero};  // guest registers in rax, rcx, rdx, where those were not written since
   AesRound aes_round_ = AesRound::None, made_aes_round_ = AesRound::None;
   u8 aes_register_ = 0;
   bool moved_ = false, made_moved_ = false, sha256_ = false, made_sha256_ = false;
   u8 moved_to_ = 0, moved_from_ = 0;  // moved_: two vector registers hold the same
   Sha256State sha256_state_{};
   unsigned reversed_ = ~0u, made_reversed_ = ~0u;
-  bool needed_ = false;  // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones
+  bool keeps_book_ = true;        // the current instruction's template writes general registers by named methods only
+  bool made_way_around_ = false;  // the current instruction may have been done by its semantics
+  bool needed_ = false;           // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones
 };
 
 }  // namespace grus::a64_to_x64
