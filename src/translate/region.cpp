@@ -133,18 +133,32 @@ void RegionBuilder::decode_run(u32 g) {
   if (count_ != first) run_[runs_++] = Run{static_cast<u16>(first), static_cast<u16>(count_ - first)};
 }
 
-// A word of guest code, read a line of 256 bytes at a time.
-bool RegionBuilder::fetch(u64 pc, u32* word) {
-  static_assert(sizeof line_words_ == cache::kPiece);
-  u64 line = pc & ~u64{sizeof line_words_ - 1};
-  if (line != line_) {
-    line_ = ~u64{0};
-    if (copy_from_guest(line_words_, GuestAddr(line), sizeof line_words_)) return false;
-    line_ = line;
-    // The file of a running program was overwritten: its translations are nobody else's.
-    if (window_->shared && !window_->proves(line, line_words_)) changed_ = true;
+const RegionBuilder::Piece* RegionBuilder::piece_at(u64 pc) {
+  Piece& p = piece_[pc / cache::kPiece % kPieces];
+  if (p.pc == pc && p.build == build_) return &p;
+  bool same = false;
+  if (p.pc == pc && compare_with_guest(p.words, GuestAddr(pc), sizeof p.words, &same)) return nullptr;
+  if (!same) {
+    p = Piece{};  // of nothing, should the copy fault
+    if (copy_from_guest(p.words, GuestAddr(pc), sizeof p.words)) return nullptr;
+    p.pc = pc;
   }
-  *word = line_words_[(pc - line) / 4];
+  p.build = build_;
+  if (window_->shared) {
+    if (!p.has_proof) p.proof = cache::proof_of(p.words);
+    p.has_proof = true;
+    // The file of a running program was overwritten: its translations are nobody else's.
+    if (!window_->proves(pc, p.proof)) changed_ = true;
+  }
+  return &p;
+}
+
+// A word of guest code.
+bool RegionBuilder::fetch(u64 pc, u32* word) {
+  u64 begin = pc & ~u64{cache::kPiece - 1};
+  const Piece* p = piece_at(begin);
+  if (!p) return false;
+  *word = p->words[(pc - begin) / 4];
   return true;
 }
 
@@ -164,7 +178,7 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
   map_base_ = entry_word_ > kRegionSpan / 2 ? entry_word_ - kRegionSpan / 2 : 0;
   count_ = fixups_ = colds_ = runs_ = queued_ = 0;
   changed_ = false;
-  line_ = ~u64{0};  // what was read for the last region may have changed
+  build_++;
   u32 probe;
   if (MemoryFault f = load_guest(GuestAddr(pc), &probe)) {
     *fault = f;
@@ -576,7 +590,7 @@ bool RegionBuilder::rediscover(const cache::Region& r) {
   map_base_ = entry_word_ > kRegionSpan / 2 ? entry_word_ - kRegionSpan / 2 : 0;
   count_ = fixups_ = colds_ = runs_ = queued_ = 0;
   changed_ = false;
-  line_ = ~u64{0};
+  build_++;
   u32 words = static_cast<u32>((window_->guest_end - window_->guest_begin) / 4);
   for (u32 m = 0; m < r.mark_count; m++) {
     const InsnMark& mark = r.marks()[m];

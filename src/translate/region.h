@@ -114,8 +114,18 @@ class RegionBuilder {
   bool busy_;  // in build(); found set there: the one who built is dead
   bool position_dependent_;
   cache::Room room_;  // where the region is about to go
-  u64 line_;  // whose words line_words_ holds
-  u32 line_words_[64];
+  // Pieces of guest code as they were read. Regions that are made one after the other look at the same ones, and at the begins of
+  // the same functions; each region looks again whether they are what they were.
+  struct Piece {
+    u64 pc, build;  // looked at for this build_
+    u64 proof;      // of the words; made where it is asked for
+    bool has_proof;
+    u32 words[cache::kPiece / 4];
+  };
+  static constexpr unsigned kPieces = 128;
+  alignas(64) Piece piece_[kPieces];
+  u64 build_;
+  const Piece* piece_at(u64 pc);
   bool changed_;  // a piece of code was read that is not what the cache's file is named by
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
