@@ -71,7 +71,6 @@ void settle_pc(CpuState& cpu) {
     case ExceptionKind::None:
     case ExceptionKind::Supervisor:
     case ExceptionKind::CacheInvalidate:
-    case ExceptionKind::ContextSync:
     case ExceptionKind::FpContextChange: cpu.pc = cpu.next_pc; break;
     default: break;
   }
@@ -188,7 +187,7 @@ void link(u64 site, u64 host) {
   // Since `host` was looked up, another thread may have killed what is there (a JIT's call patched, Java), or the table that it
   // is from has not heard of it: such a link would end at an int3 for ever.
   cache::Region* r = to ? to->region_of_host(host) : nullptr;
-  if (w && r && !r->dead) cache::link_exit(*w, site, host);
+  if (w && r && !r->dead) cache::link_exit(*w, site, *to, host);
 }
 
 void interpret_towards_entry(ThreadState& t) {

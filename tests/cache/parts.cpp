@@ -100,7 +100,7 @@ class CacheFiles : public testing::Test {
     }
   }
   u64 host(Window& w, u32 offset) { return reinterpret_cast<u64>(w.code) + offset; }
-  bool link(Window& w, u32 from, u32 to) { return link_exit(w, host(w, from + kSite), host(w, to)); }
+  bool link(Window& w, u32 from, u32 to) { return link_exit(w, host(w, from + kSite), w, host(w, to)); }
 
   // The file's parts, as somebody else sees them.
   i32& index(Window& w, u32 word) { return reinterpret_cast<i32*>(w.shared + w.layout.index)[word]; }
@@ -407,7 +407,7 @@ TEST_F(CacheFiles, PrivateLinksOnlyWhereAllIsPublished) {
   unsigned linked = 0;
   const u32 last_page = header(w).code_used & ~u32{4095};
   for (u32 a : at) {
-    bool done = link_exit(v, host(v, a + kSite), host(v, room.begin));
+    bool done = link_exit(v, host(v, a + kSite), v, host(v, room.begin));
     linked += done;
     EXPECT_FALSE(done && a >= last_page);
   }
