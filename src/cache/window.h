@@ -165,6 +165,8 @@ bool detach(Window& w);
 u32 kill_range(Window& w, u64 begin, u64 end);
 // Repoints links of `from` that lead into dead regions of `to` to their cold stubs.
 void unlink_dead(Window& from, Window& to);
+// At the process's end: what is left of claims is for others, if nobody took more behind it. Nothing depends on it.
+void return_claims(Window& w);
 // In a child after fork: what the parent claimed is the parent's.
 inline void drop_claims(Window& w) {
   w.claimed = w.claimed_end = w.claimed_records = w.claimed_records_end = 0;

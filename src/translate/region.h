@@ -62,7 +62,9 @@ class RegionBuilder {
     u32 word;
     u32 guest_word;
     a64::Op op;
+    a64::RowTraits traits;
     bool leader, live_in, live_out;
+    u8 dead;  // bit 0, 1: NZCV is dead where it goes on behind it, where it branches to, whatever the rest of the region does
   };
   struct Fixup {
     u8* place;
@@ -90,9 +92,11 @@ class RegionBuilder {
   bool rediscover(const cache::Region& r);
   void mark_branch_targets();
   void decode_run(u32 guest_word);
+  void add_insn(const Decoded& d);
   void liveness();
   bool live_at(u64 target, unsigned depth, bool callee);
   bool live_after(unsigned i);
+  bool live_outside(Decoded& d, unsigned way, u64 target, unsigned depth, bool callee);
   ColdStub& add_cold() {
     CHECK(colds_ < kMaxColds);
     return cold_[colds_++];
@@ -126,10 +130,11 @@ class RegionBuilder {
   bool changed_;  // a piece of code was read that is not what the cache's file is named by
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
-  bool loops_;  // liveness met a branch backwards
+  bool loops_;   // liveness met a branch backwards
+  bool inside_;  // and, looking outside of the region, came to it again
   u32 low_;       // lowest guest word of the region
   u8* body_end_;  // in code_
-  unsigned count_, fixups_, colds_, runs_, queued_;
+  unsigned count_, fixups_, colds_, runs_, queued_, branches_;
   unsigned current_, next_in_order_;
   Decoded insns_[kRegionInsns + 8];
   u8* host_[kRegionInsns + 8];
@@ -138,6 +143,8 @@ class RegionBuilder {
   Fixup fixup_[kRegionInsns * 2];
   ColdStub cold_[kMaxColds];
   Run run_[kRegionInsns];
+  u8 branch_[kRegionInsns + 8];  // the instructions that branch or call directly
+  static_assert(kRegionInsns + 8 <= 256);
   u32 queue_[kRegionInsns];
   u16 map_[kRegionSpan];  // guest word - map_base_ -> index + 1
   cache::Exit exits_[kMaxColds];

@@ -24,7 +24,7 @@ u8* put_at(u8* p, T v) {
 unsigned high_bit(Reg r) { return r == Reg::none ? 0 : static_cast<u8>(r) >> 3; }
 
 // Operand-size prefix, REX where it is needed.
-u8* prefixes(u8* p, unsigned size, Reg reg, Reg index, Reg base, bool force) {
+[[gnu::always_inline]] inline u8* prefixes(u8* p, unsigned size, Reg reg, Reg index, Reg base, bool force) {
   if (size == 16) *p++ = 0x66;
   unsigned rex = 0x40 | (size == 64 ? 8 : 0) | high_bit(reg) << 2 | high_bit(index) << 1 | high_bit(base);
   *p = static_cast<u8>(rex);
@@ -33,7 +33,7 @@ u8* prefixes(u8* p, unsigned size, Reg reg, Reg index, Reg base, bool force) {
 
 }  // namespace
 
-u8* Assembler::modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing) const {
+[[gnu::always_inline]] inline u8* Assembler::modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing) const {
   unsigned r = lo(reg) << 3;
   if (m.rip_target) {
     *p++ = static_cast<u8>(r | 5);
@@ -70,7 +70,7 @@ void Assembler::rr(unsigned size, u8 opcode, Reg reg, Reg rm_) {
   at_ = put_at(p, static_cast<u16>(opcode | (0xc0 | lo(reg) << 3 | lo(rm_)) << 8));
 }
 
-void Assembler::rm(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing) {
+void Assembler::rm(unsigned size, u8 opcode, Reg reg, const Mem& m, unsigned trailing) {
   u8* p = prefixes(at_, size, reg, m.index, m.base, needs_rex8(size, reg));
   *p++ = opcode;
   at_ = modrm_at(p, reg, m, trailing);
@@ -83,13 +83,13 @@ void Assembler::rr0f(unsigned size, u8 opcode, Reg reg, Reg rm_) {
   at_ = p;
 }
 
-void Assembler::rm0f(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing) {
+void Assembler::rm0f(unsigned size, u8 opcode, Reg reg, const Mem& m, unsigned trailing) {
   u8* p = prefixes(at_, size, reg, m.index, m.base, needs_rex8(size, reg));
   p = put_at(p, static_cast<u16>(0x0f | opcode << 8));
   at_ = modrm_at(p, reg, m, trailing);
 }
 
-void Assembler::mov_imm(unsigned size, Mem dst, i32 imm) {
+void Assembler::mov_imm(unsigned size, const Mem& dst, i32 imm) {
   rm(size, size == 8 ? 0xc6 : 0xc7, Reg(0), dst, size == 8 ? 1 : size == 16 ? 2 : 4);
   if (size == 8)
     byte(static_cast<u8>(imm));
@@ -122,7 +122,7 @@ void Assembler::movzx(unsigned from, Reg dst, Reg src) {
   modrm(dst, src);
 }
 
-void Assembler::movzx(unsigned from, Reg dst, Mem src) {
+void Assembler::movzx(unsigned from, Reg dst, const Mem& src) {
   if (from >= 32) return mov(from, dst, src);
   rm0f(32, from == 8 ? 0xb6 : 0xb7, dst, src);
 }
@@ -135,7 +135,7 @@ void Assembler::movsx(unsigned to, unsigned from, Reg dst, Reg src) {
   modrm(dst, src);
 }
 
-void Assembler::movsx(unsigned to, unsigned from, Reg dst, Mem src) {
+void Assembler::movsx(unsigned to, unsigned from, Reg dst, const Mem& src) {
   if (from == 32) return rm(64, 0x63, dst, src);
   rm0f(to == 64 ? 64 : 32, from == 8 ? 0xbe : 0xbf, dst, src);
 }
@@ -156,7 +156,7 @@ void Assembler::alu_imm(Alu op, unsigned size, Reg dst, i32 imm) {
   }
 }
 
-void Assembler::alu_imm(Alu op, unsigned size, Mem dst, i32 imm) {
+void Assembler::alu_imm(Alu op, unsigned size, const Mem& dst, i32 imm) {
   if (size == 8 || fits8(imm)) {
     rm(size, size == 8 ? 0x80 : 0x83, Reg(op_(op)), dst, 1);
     byte(static_cast<u8>(imm));
@@ -179,7 +179,7 @@ void Assembler::test_imm(unsigned size, Reg a, i32 imm) {
     dword(static_cast<u32>(imm));
 }
 
-void Assembler::test_imm(unsigned size, Mem a, i32 imm) {
+void Assembler::test_imm(unsigned size, const Mem& a, i32 imm) {
   rm(size, size == 8 ? 0xf6 : 0xf7, Reg(0), a, size == 8 ? 1 : size == 16 ? 2 : 4);
   if (size == 8)
     byte(static_cast<u8>(imm));
@@ -270,7 +270,7 @@ void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm src, bool w) {
   modrm(Reg(dst), Reg(src));
 }
 
-void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Mem src, bool w, unsigned trailing) {
+void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, const Mem& src, bool w, unsigned trailing) {
   if (vex) {
     vex_prefix(prefix, map, w, static_cast<u8>(dst), 0, mem_index(src), mem_base(src));
   } else {
@@ -298,7 +298,7 @@ void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w
   evex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), rm >> 1 & 8, rm, opcode);
   byte(static_cast<u8>(0xc0 | (static_cast<u8>(dst) & 7) << 3 | (rm & 7)));
 }
-void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, bool w) {
+void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, const Mem& b, bool w) {
   CHECK(b.index == Reg::none && b.base != Reg::none && (static_cast<u8>(b.base) & 7) != 4);
   evex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), 0, static_cast<u8>(b.base), opcode);
   byte(static_cast<u8>(0x80 | (static_cast<u8>(dst) & 7) << 3 | (static_cast<u8>(b.base) & 7)));
@@ -316,7 +316,7 @@ void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w
   sse(prefix, map, opcode, dst, b, w);
 }
 
-void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing, bool w) {
+void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, const Mem& b, unsigned trailing, bool w) {
   if (vex) {
     vex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), mem_index(b), mem_base(b));
     byte(opcode);
