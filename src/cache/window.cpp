@@ -25,7 +25,7 @@ constexpr u32 kFirstClaim = 4 << 10, kLargestClaim = 32 << 10;
 constexpr u32 kFillFrom = 64 << 10, kLargestFill = 1 << 20;
 constexpr u32 kLikelyRegion = 2 << 10;
 
-constexpr u64 kRegionsUntilDropped = 1024, kRegionsUntilIndexDropped = 4096;  // some 1 MiB of code, 3 of index
+constexpr u64 kRegionsUntilDropped = 1024, kRegionsUntilIndexDropped = 5120;  // some 1 MiB of code, 3 of index
 
 constexpr u32 line_up(u32 offset) { return (offset + kLine - 1) & ~(kLine - 1); }
 
