@@ -478,7 +478,8 @@ bool open_cache_file(const GuestFile& guest, u64 guest_begin, u64 guest_end, Cac
 void close_cache_file(CacheFile& file) { host_syscall(__NR_close, static_cast<u64>(file.fd)); }
 
 i64 reopen_cache_file(const Window& w) {
-  if (!has_directory() || !may_create(w.layout.total)) return -EACCES;
+  if (!has_directory()) return -EBADF;
+  if (!may_create(w.layout.total)) return -EACCES;
   char name[64];
   cache_file_name(w.header->content, w.header->guest_base, name);
   i64 low = open_in_directory(name, O_RDWR);

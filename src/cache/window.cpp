@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cache/window.h"
 
+#include <linux/errno.h>
 #include <linux/mman.h>
 
 #include "base/address_map.h"
@@ -119,8 +120,8 @@ bool stamp(Window& w) {
 bool claim_ahead(Window& w) {
   if (w.unfillable || w.filled < kFillFrom) return false;
   i64 fd = reopen_cache_file(w);
-  w.unfillable = is_error(fd);
-  if (w.unfillable) return false;
+  w.unfillable = is_error(fd) && fd != -EBADF;
+  if (is_error(fd)) return false;
   u64 quarter = w.filled / 4;
   u32 bytes = quarter < kFillFrom ? kFillFrom : quarter > kLargestFill ? kLargestFill : static_cast<u32>(page_up(quarter)), at;
   bool ok = stamp(w) && take(header_field(w, offsetof(Header, code_used)), bytes, w.layout.code_bytes, &at);
