@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cache/window.h"
 
+#include <linux/errno.h>
 #include <linux/mman.h>
 
 #include "base/address_map.h"
@@ -24,7 +25,7 @@ constexpr u32 kFirstClaim = 4 << 10, kLargestClaim = 32 << 10;
 constexpr u32 kFillFrom = 64 << 10, kLargestFill = 1 << 20;
 constexpr u32 kLikelyRegion = 2 << 10;
 
-constexpr u64 kRegionsUntilDropped = 1024, kRegionsUntilIndexDropped = 4096;  // some 1 MiB of code, 3 of index
+constexpr u64 kRegionsUntilDropped = 1024, kRegionsUntilIndexDropped = 5120;  // some 1 MiB of code, 3 of index
 
 constexpr u32 line_up(u32 offset) { return (offset + kLine - 1) & ~(kLine - 1); }
 
@@ -112,8 +113,8 @@ bool stamp(Window& w) {
 bool claim_ahead(Window& w) {
   if (w.unfillable || w.filled < kFillFrom) return false;
   i64 fd = reopen_cache_file(w);
-  w.unfillable = is_error(fd);
-  if (w.unfillable) return false;
+  w.unfillable = is_error(fd) && fd != -EBADF;
+  if (is_error(fd)) return false;
   u64 quarter = w.filled / 4;
   u32 bytes = quarter < kFillFrom ? kFillFrom : quarter > kLargestFill ? kLargestFill : static_cast<u32>(page_up(quarter)), at;
   bool ok = stamp(w) && take(header_field(w, offsetof(Header, code_used)), bytes, w.layout.code_bytes, &at);
@@ -121,15 +122,21 @@ bool claim_ahead(Window& w) {
     if (at != w.claimed_end) w.claimed = at;
     w.claimed_end = at + bytes;
     fill_cache_file(fd, w.layout.code + at, bytes);
-    if (w.claimed_records_end - w.claimed_records < bytes / 4 &&
-        take(header_field(w, offsetof(Header, records_used)), bytes / 2, w.layout.records_bytes, &at)) {
+    u32 records = bytes / 8 * 5;  // records take 0.55 times the room of the code
+    if (w.claimed_records_end - w.claimed_records < records / 2 &&
+        take(header_field(w, offsetof(Header, records_used)), records, w.layout.records_bytes, &at)) {
       if (at != w.claimed_records_end) w.claimed_records = at;
-      w.claimed_records_end = at + bytes / 2;
-      fill_cache_file(fd, w.layout.records + at, bytes / 2);
+      w.claimed_records_end = at + records;
+      fill_cache_file(fd, w.layout.records + at, records);
     }
   }
   host_syscall(__NR_close, static_cast<u64>(fd));
   return ok;
+}
+
+void give_back(u8* counter, u32 begin, u32 end) {
+  u32 expected = end;
+  if (begin < end) (void)compare_exchange_guest(GuestAddr(ptr(counter)), 4, &expected, &begin);
 }
 
 bool take_record(Window& w, u32 bytes, u32* at) {
@@ -199,15 +206,25 @@ Published publish_to_file(Window& w, const Room& room, const Draft& d) {
   u8* lines = base + w.layout.lines;
   for (u32 at = room.begin; at < end && ok; at += kLine) ok = put(lines + at / kLine * 4, record + 1);
   // First what is covered, then the entries: whoever finds an entry finds all of its region covered.
-  u8* index = base + w.layout.index;
+  constexpr u32 kMost = 128;
   u32 fresh = 0;
-  for (u32 i = 0; i < d.word_count && ok; i++) {
+  u32 at[kMost];
+  i32 values[kMost];
+  auto put_words = [&](u32 n) { return ok && !store_guest_words(GuestAddr(ptr(base) + w.layout.index), at, values, n); };
+  CHECK(d.word_count <= kMost);
+  for (u32 i = 0; i < d.word_count; i++) {
     if (w.index[d.words[i]]) continue;
-    fresh++;
-    ok = put(index + u64{4} * d.words[i], kCovered);
+    at[fresh] = d.words[i];
+    values[fresh++] = kCovered;
   }
-  for (u32 i = 0; i < d.word_count && ok; i++)
-    if (d.hosts[i] >= 0) ok = put(index + u64{4} * d.words[i], static_cast<i32>(room.begin) + d.hosts[i]);
+  ok = put_words(fresh);
+  u32 entries = 0;
+  for (u32 i = 0; i < d.word_count; i++) {
+    if (d.hosts[i] < 0) continue;
+    at[entries] = d.words[i];
+    values[entries++] = static_cast<i32>(room.begin) + d.hosts[i];
+  }
+  ok = put_words(entries);
   if (!ok) {
     stop_publishing(w);
     return Published::Again;
@@ -357,6 +374,15 @@ void destroy_window(Window* w) {
 }
 
 u64 proof_of(const void* piece) { return hash64(piece, kPiece); }
+
+void return_claims(Window& w) {
+  bool any = w.claimed < w.claimed_end || w.claimed_records < w.claimed_records_end;
+  if (w.shared && any && stamp(w)) {
+    give_back(header_field(w, offsetof(Header, code_used)), w.claimed, w.claimed_end);
+    give_back(header_field(w, offsetof(Header, records_used)), w.claimed_records, w.claimed_records_end);
+  }
+  drop_claims(w);
+}
 
 Region* Window::region_of_host(u64 host) {
   u32 offset = offset_of(host);

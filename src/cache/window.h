@@ -185,6 +185,8 @@ bool remember_jump(Window& from, u32 site, u32 cold, Window& to, u64 target);
 // The jump at `site` leads to `target`: remembered, or undone.
 void link_within(Window& w, u32 site, u32 cold, u64 target);
 void forget_killing(Window& w);
+// At the process's end: what is left of claims is for others, if nobody took more behind it. Nothing depends on it.
+void return_claims(Window& w);
 // In a child after fork: what the parent claimed is the parent's.
 inline void drop_claims(Window& w) {
   w.claimed = w.claimed_end = w.claimed_records = w.claimed_records_end = 0;

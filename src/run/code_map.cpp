@@ -267,6 +267,10 @@ void drop_claims() {
   for (u32 k = 0; k < g_by_host.count; k++) cache::drop_claims(*g_by_host[k]);
 }
 
+void return_claims() {
+  for (u32 k = 0; k < g_by_host.count; k++) cache::return_claims(*g_by_host[k]);
+}
+
 void detach_windows() {
   for (u32 k = 0; k < g_by_host.count; k++) CHECK(cache::detach(*g_by_host[k]));
 }

@@ -212,6 +212,7 @@ Maintained warm(CodeBits& bits) {
       }
     }
   }
+  cache::return_claims(*w);
   count(*w, &m);
   return m;
 }

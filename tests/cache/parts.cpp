@@ -315,6 +315,13 @@ TEST_F(CacheFiles, RoomTakenAhead) {
   EXPECT_GE(ahead, 32u << 10);
   EXPECT_LT(ahead, 256u << 10);
   EXPECT_LT(header(w).code_used, 1500 * kBytes + (256u << 10)) << "room that nobody uses";
+  w.claimed_end = w.claimed;  // as if somebody else had the rest
+  for (u32 i = 0; i < 1000 && w.claimed == w.claimed_end; i++) add(w, 6200 + 4 * i, 20);
+  u32 left = w.claimed_end - w.claimed;
+  EXPECT_GT(left, 0u);
+  u32 used = header(w).code_used;
+  return_claims(w);
+  EXPECT_EQ(header(w).code_used, used - left);
   for (u32 i = 0; i < 1500; i++) {
     EXPECT_EQ(v.find(v.guest_begin + 4 * (100 + 4 * i)), host(v, begins[i]));
     EXPECT_EQ(v.code[begins[i]], static_cast<u8>(i));
