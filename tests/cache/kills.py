@@ -77,8 +77,10 @@ class Kills(CacheTest):
                 while len(running) < 50:
                     program = rng.choice(programs)
                     running.append((self.spawn(cache, *program), program))
-                process, program = running.pop(rng.randrange(len(running)))
-                if rng.randrange(4):
+                # Who is killed has only just started: the others have mostly ended.
+                kill = rng.randrange(4) != 0
+                process, program = running.pop(len(running) - 1 - rng.randrange(3 if kill else len(running)))
+                if kill:
                     os.killpg(process.pid, signal.SIGKILL)
                     status, out, err = self.end(process, True)
                     killed += status == -signal.SIGKILL
