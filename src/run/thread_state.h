@@ -52,6 +52,7 @@ struct ThreadState {
   bool stepping;
 
   u16 lookup_used;  // bit n: entries of the lookup table's page n were filled
+  const volatile u32* memory_users;  // how many threads run in this memory; nullptr: nobody counts
 };
 
 enum class ExitReason : u32 {
