@@ -74,6 +74,13 @@ bool may_create(u64 size) {
          limit.rlim_cur >= size;
 }
 
+// A vfork child that closed the descriptor shares this memory, not its descriptors.
+bool has_directory() {
+  struct stat st;
+  return !host_syscall(__NR_fstat, static_cast<u64>(g_directory), ptr(&st)) && st.st_dev == g_directory_device &&
+         st.st_ino == g_directory_inode;
+}
+
 // The directory says who may see them: a system's cache is read by all, a user's by nobody else.
 constexpr u64 kFileMode = 0644;
 
@@ -442,11 +449,7 @@ Access trust_in_directory(int fd) {
 
 bool open_cache_file(const GuestFile& guest, u64 guest_begin, u64 guest_end, CacheFile* out) {
   if (g_access == Access::None) return false;
-  // A vfork child that closed the descriptor shares this memory, not its descriptors.
-  struct stat st;
-  if (host_syscall(__NR_fstat, static_cast<u64>(g_directory), ptr(&st)) || st.st_dev != g_directory_device ||
-      st.st_ino != g_directory_inode)
-    return false;
+  if (!has_directory()) return false;
   ContentId content;
   if (!identify(guest, guest_begin, guest_end, &content)) return false;
   *out = CacheFile{};
@@ -464,6 +467,42 @@ bool open_cache_file(const GuestFile& guest, u64 guest_begin, u64 guest_end, Cac
 }
 
 void close_cache_file(CacheFile& file) { host_syscall(__NR_close, static_cast<u64>(file.fd)); }
+
+i64 reopen_cache_file(const Window& w) {
+  if (!has_directory() || !may_create(w.layout.total)) return -EACCES;
+  char name[64];
+  cache_file_name(w.header->content, w.header->guest_base, name);
+  i64 low = open_in_directory(name, O_RDWR);
+  if (is_error(low)) return low;
+  // The guest's other threads may put anything in place of a low number meanwhile: looked at, and written to, is a high one.
+  constexpr u64 kHigh = 800;
+  i64 fd = host_syscall(__NR_fcntl, static_cast<u64>(low), F_DUPFD_CLOEXEC, kHigh);
+  host_syscall(__NR_close, static_cast<u64>(low));
+  if (is_error(fd)) return fd;
+  struct stat st;
+  Header there;
+  constexpr u64 kFixed = offsetof(Header, code_used);
+  bool same = !host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st)) && is_private_file(st, w.layout.total) &&
+              static_cast<u32>(st.st_ino) == w.header->inode &&
+              host_syscall(__NR_pread64, static_cast<u64>(fd), ptr(&there), kFixed, 0) == i64{kFixed} &&
+              !__builtin_memcmp(&there, w.header, kFixed);
+  if (same) return fd;
+  host_syscall(__NR_close, static_cast<u64>(fd));
+  return -ESTALE;
+}
+
+void fill_cache_file(i64 fd, u64 offset, u64 bytes) {
+  [[gnu::section(".bss.tables")]] alignas(64) static u8 zeros[16 << 10];
+  struct {
+    u64 base, bytes;
+  } parts[64];
+  unsigned n = 0;
+  for (u64 left = bytes; left && n < 64; n++) {
+    parts[n] = {ptr(zeros), left < sizeof zeros ? left : sizeof zeros};
+    left -= parts[n].bytes;
+  }
+  host_syscall(__NR_pwritev, static_cast<u64>(fd), ptr(parts), n, offset, 0);
+}
 
 bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout) {
   struct stat st;

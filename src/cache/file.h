@@ -51,6 +51,10 @@ struct CacheFile {
 };
 bool open_cache_file(const GuestFile& guest, u64 guest_begin, u64 guest_end, CacheFile* out);
 void close_cache_file(CacheFile& file);
+// A descriptor to write with, for a moment, of the file that `w` is on; an error if its name leads elsewhere by now. And zeros
+// to room in it that nobody else writes to; it does not matter whether that succeeds.
+i64 reopen_cache_file(const Window& w);
+void fill_cache_file(i64 fd, u64 offset, u64 bytes);
 // Maps it over the begin of the window's code. false: it is not what it seems (and is removed), or there is no memory.
 bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout);
 

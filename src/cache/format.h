@@ -5,8 +5,8 @@
 //
 // The file has its full size from the start and is sparse. Whoever publishes claims room in `code` and `records` by the
 // atomic counters of the header, writes there, and enters the region in `index` last; nothing published is ever changed but
-// for the displacements of direct exits, each an aligned store of four bytes. Offsets in `index` and in records count from
-// the begin of the code area. The same structures describe a window that has no file.
+// for the displacements of direct exits, each a store of four bytes inside of one aligned quadword, which other threads see
+// whole. Offsets in `index` and in records count from the begin of the code area. The same structures describe a window that has no file.
 #pragma once
 #include "base/types.h"
 
@@ -26,6 +26,7 @@ struct InsnMark {
 };
 static_assert(sizeof(InsnMark) == 4);
 inline constexpr u32 kMaxRegionBytes = 1 << 15, kMaxRegionWords = 1 << 12;
+inline constexpr u32 kLandingBytes = 1;  // pop rcx behind every translated call
 inline constexpr i32 kCovered = -1;  // in the index: inside a region, but not an entry
 
 // A direct exit: a displacement that leads to its cold stub until it is linked.

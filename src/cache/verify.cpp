@@ -70,7 +70,7 @@ struct Verifier {
     for (u32 at = offset; at < r->host_end; at += kLine)
       if (w.file.lines[at / kLine] != record) return false;
     for (u32 i = 0; i < r->exit_count; i++)
-      if (r->exits()[i].site + 4u > bytes || r->exits()[i].cold >= bytes || (offset + r->exits()[i].site) % 4) return false;
+      if (r->exits()[i].site + 4u > bytes || r->exits()[i].cold >= bytes || (offset + r->exits()[i].site) % 8 > 4) return false;
     if (copy_from_guest(code, GuestAddr(ptr(w.code) + offset), bytes)) return false;
     return checksum_of(*r, r->marks(), r->exits(), code) == r->checksum;
   }

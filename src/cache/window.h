@@ -61,7 +61,10 @@ struct Window {
   Layout layout;
   const Header* header;
   u32 claimed, claimed_end;  // room in the file that this process took beforehand
-  u32 claim_bytes;           // how much the last time
+  u32 claimed_records, claimed_records_end;
+  u32 claim_bytes;  // how much where others publish at the same time, the last time
+  u64 filled;       // bytes of code that this process put into the file since it, or its parent, began to
+  bool unfillable;  // nothing can be written there but through `shared`
   u64 stamped;               // when it last wrote down the time, by the TSC
   GrowingArray<Link> links;
   u64 insns_distinct, insns_translated, bytes, regions_published;
@@ -77,8 +80,8 @@ struct Window {
   }
   u32 offset_of(u64 host) const { return static_cast<u32>(host - reinterpret_cast<u64>(code)); }
   Area& area_of(u32 offset) { return file.has(offset) ? file : own; }
-  // Is the piece that begins at `pc`, as it was read, what the file's name says?
-  bool proves(u64 pc, const void* piece) const;
+  // Is `proof`, of the piece that begins at `pc` as it was read, what the file's name says?
+  bool proves(u64 pc, u64 proof) const { return contains(pc) && proof == proofs[(pc - guest_begin) / kPiece]; }
   bool publishes() const { return shared != nullptr; }
   Region* region_of_host(u64 host);
   // Calls f for every region, dead ones too, until it returns true.
@@ -124,6 +127,8 @@ Window* make_window(u64 guest_begin, u64 guest_end, u8 fp_context, const GuestFi
 Window* make_window_on(u64 guest_begin, u64 guest_end, const CacheFile& file);
 void destroy_window(Window* w);
 
+u64 proof_of(const void* piece);  // of kPiece bytes
+
 // Where the next region may go: its code will run at code + begin. `shared`: in the file.
 struct Room {
   u32 begin, bytes;
@@ -162,6 +167,9 @@ u32 kill_range(Window& w, u64 begin, u64 end);
 // Repoints links of `from` that lead into dead regions of `to` to their cold stubs.
 void unlink_dead(Window& from, Window& to);
 // In a child after fork: what the parent claimed is the parent's.
-inline void drop_claims(Window& w) { w.claimed = w.claimed_end = 0; }
+inline void drop_claims(Window& w) {
+  w.claimed = w.claimed_end = w.claimed_records = w.claimed_records_end = 0;
+  w.filled = 0;
+}
 
 }  // namespace grus::cache

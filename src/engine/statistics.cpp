@@ -35,7 +35,7 @@ void report_statistics() {
       "and %u.%u "
       "host bytes each\n"
       "grus: pid %u: %u entries looked up, %u return misses, %u by semantics, %u faults, %u regions "
-      "invalidated; %u windows from the cache, %u regions published\n",
+      "invalidated; %u windows from the cache, %u regions published; %u times to checked floating point\n",
       static_cast<unsigned>(host_syscall(__NR_getpid)), static_cast<unsigned>(s.regions),
       static_cast<unsigned>(s.translated_insns), static_cast<unsigned>(s.distinct_insns),
       static_cast<unsigned>(again / 1000), static_cast<unsigned>(again % 1000),
@@ -45,7 +45,7 @@ void report_statistics() {
       static_cast<unsigned>(s.lookups), static_cast<unsigned>(s.return_misses),
       static_cast<unsigned>(s.semantics_calls), static_cast<unsigned>(s.fixups),
       static_cast<unsigned>(s.invalidations), static_cast<unsigned>(s.cached_windows),
-      static_cast<unsigned>(s.published_regions));
+      static_cast<unsigned>(s.published_regions), static_cast<unsigned>(s.checked_threads));
   report_rows(s);
 }
 

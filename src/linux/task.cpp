@@ -63,6 +63,7 @@ namespace {
 constexpr size_t kStackSize = 512 * 1024;
 constexpr size_t kTaskMapping = run::kReturnStackBytes + kHostAltStackSize + run::kLookupBytes;
 static_assert(kTaskOffset % alignof(Task) == 0 && kTaskOffset + sizeof(Task) <= kTaskPage);
+static_assert(kTaskOffset + run::kLookupOffset == kHostAltStackSize && offsetof(Task, thread) == 0);
 
 u8* memory_of(Task* task) { return reinterpret_cast<u8*>(task) - kTaskOffset - run::kReturnStackBytes; }
 
@@ -114,6 +115,7 @@ Task* reuse_task() {
   thread.return_sp = thread.return_base;
   thread.exit_reason = 0;
   thread.interrupt = 0;
+  thread.invalid_operations = 0;
   thread.resume_by_interpretation = thread.stepping = false;
   run::clear_lookup(thread);
   task->thread = thread;
@@ -171,8 +173,7 @@ Task* new_task() {
   u8* base = memory + run::kReturnStackBytes;
   Task* task = reinterpret_cast<Task*>(base + kTaskOffset);  // fresh pages are zero
   set_up(task, stack);
-  run::prepare_thread(task->thread, reinterpret_cast<run::LookupEntry*>(base + kHostAltStackSize), ptr(memory),
-                      ptr(task));
+  run::prepare_thread(task->thread, ptr(memory), ptr(task));
   return task;
 }
 

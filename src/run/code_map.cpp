@@ -4,6 +4,7 @@
 #include "base/address_map.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "guest/aarch64/registers.h"
 
 namespace grus::run {
 
@@ -53,7 +54,7 @@ FileRange* g_files;  // in no order
 u32 g_file_count;
 
 Sorted<ExecutableRange> g_ranges;
-Sorted<Window*> g_windows[2];  // per FP context, by guest address
+Sorted<Window*> g_windows[a64::kFpContexts];  // per FP context, by guest address
 Sorted<Window*> g_by_host;  // all windows that hold code, replaced ones too, by host address
 
 // First range with end > a.
@@ -264,7 +265,7 @@ Window* replace_window(Window* w) {
 
 u32 kill_translations(u64 begin, u64 end) {
   u32 killed = 0;
-  for (unsigned context = 0; context < 2; context++) {
+  for (unsigned context = 0; context < a64::kFpContexts; context++) {
     for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count; i++) {
       Window& w = *g_windows[context][i];
       if (w.guest_begin >= end) break;

@@ -27,8 +27,7 @@ static_assert(offsetof(CpuState, sp) == GRUS_SP + GRUS_BIAS);
 static_assert(offsetof(CpuState, pc) == GRUS_PC + GRUS_BIAS);
 static_assert(offsetof(CpuState, mxcsr) == GRUS_MXCSR + GRUS_BIAS);
 static_assert(offsetof(CpuState, v) == GRUS_V(0) + GRUS_BIAS);
-static_assert(offsetof(CpuState, fp_context) == GRUS_FP_CONTEXT + GRUS_BIAS);
-static_assert(offsetof(ThreadState, lookup) == GRUS_LOOKUP + GRUS_BIAS);
+static_assert(kLookupOffset == GRUS_LOOKUP + GRUS_BIAS && kLookupBits == GRUS_LOOKUP_BITS && sizeof(LookupEntry) == 16);
 static_assert(offsetof(ThreadState, engine_sp) == GRUS_ENGINE_SP + GRUS_BIAS);
 static_assert(offsetof(ThreadState, return_sp) == GRUS_RETURN_SP + GRUS_BIAS);
 static_assert(offsetof(ThreadState, return_base) == GRUS_RETURN_BASE + GRUS_BIAS);
@@ -36,6 +35,7 @@ static_assert(offsetof(ThreadState, exit_site) == GRUS_EXIT_SITE + GRUS_BIAS);
 static_assert(offsetof(ThreadState, semantics_return) == GRUS_SEMANTICS_RETURN + GRUS_BIAS);
 static_assert(offsetof(ThreadState, exit_reason) == GRUS_EXIT_REASON + GRUS_BIAS);
 static_assert(offsetof(ThreadState, interrupt) == GRUS_INTERRUPT + GRUS_BIAS);
+static_assert(offsetof(ThreadState, wide_homes) == GRUS_WIDE_HOMES + GRUS_BIAS);
 
 extern "C" {
 [[gnu::visibility("hidden")]] void grus_enter(ThreadState* t, u64 host);
@@ -56,13 +56,14 @@ u64 g_semantics_of[static_cast<unsigned>(a64::Op::kCount)];
 bool g_interpret, g_timed;
 [[gnu::section(".bss.tables")]] a64_to_x64::RegionBuilder g_builder;
 
+// A trap costs 4 us, and all code that a thread goes on with in context Checked is translated for it.
+constexpr u32 kMostInvalidOperations = 200;
+
 constexpr u64 kReturnBottom = 128, kNoPrediction = ~u64{0};
 
 u64 address_of(void (*f)()) { return reinterpret_cast<u64>(f); }
 
-u64 lookup_index(ThreadState& t, u64 pc) {
-  return ((pc | t.cpu.fp_context) << 2 & (((1u << kLookupBits) - 1) << 4)) >> 4;
-}
+u64 lookup_index(u64 pc) { return (pc << 2 & (((1u << kLookupBits) - 1) << 4)) >> 4; }
 
 // After a semantics function: what the exception, if any, means for pc.
 void settle_pc(CpuState& cpu) {
@@ -147,7 +148,7 @@ u64 entry_for(ThreadState& t) {
   CpuState& cpu = t.cpu;
   LockGuard guard(translator_lock);
   if (!check_fetch(cpu)) return 0;
-  cache::Window* w = window_for(cpu.pc, cpu.fp_context);
+  cache::Window* w = window_for(cpu.pc, static_cast<u8>(cpu.fp_context));
   if (!w) out_of_code_memory();
   if (cache::take_lost_pages()) detach_windows();
   if (u64 host = w->find(cpu.pc)) return host;
@@ -205,7 +206,7 @@ void interpret_towards_entry(ThreadState& t) {
   for (int n = 0; n < 64 && !t.interrupt; n++) {
     if (n > 0) {
       LockGuard guard(translator_lock);
-      cache::Window* w = find_window(t.cpu.pc, t.cpu.fp_context);
+      cache::Window* w = find_window(t.cpu.pc, static_cast<u8>(t.cpu.fp_context));
       if (w && w->find(t.cpu.pc)) break;
     }
     if (!step(t.cpu)) return;
@@ -237,11 +238,11 @@ extern "C" int grus_run_semantics(ThreadState* t, u64 packed, u64 pc) {
 
 static_assert(kLookupBytes / kGuestPageSize <= 16, "lookup_used has a bit per page");
 
-void prepare_thread(ThreadState& t, LookupEntry* lookup, u64 return_limit, u64 return_end) {
+void prepare_thread(ThreadState& t, u64 return_limit, u64 return_end) {
   t.runtime = RuntimeEntries{address_of(grus_exit_exception), address_of(grus_exit_lookup),
                              address_of(grus_exit_direct),    address_of(grus_indirect_miss),
                              address_of(grus_call_semantics), address_of(grus_return_miss)};
-  t.lookup = lookup;
+  t.lookup = reinterpret_cast<LookupEntry*>(ptr(&t) + kLookupOffset);
   clear_lookup(t);
   t.return_limit = return_limit;
   t.return_base = t.return_sp = return_end - kReturnBottom;
@@ -253,6 +254,7 @@ void prepare_thread(ThreadState& t, LookupEntry* lookup, u64 return_limit, u64 r
   t.interrupt = 0;
   t.resume_by_interpretation = false;
   t.stepping = false;
+  t.predicted_context = t.cpu.fp_context;
 }
 
 void after_fork(ThreadState& t) {
@@ -291,6 +293,7 @@ void set_interpret(bool on) { g_interpret = on; }
 
 void execute(ThreadState& t) {
   CpuState& cpu = t.cpu;
+  t.wide_homes = x64::g_features.avx512vl;  // not known yet when the first thread is prepared
   cpu.exception.kind = ExceptionKind::None;
   // A signal may have come between an exit that wanted to be linked and now: cpu.pc is not where that exit led.
   t.exit_reason = static_cast<u32>(ExitReason::Lookup);
@@ -306,13 +309,19 @@ void execute(ThreadState& t) {
       if (cpu.exception.kind != ExceptionKind::None) return;
       continue;
     }
+    if (cpu.fp_context != t.predicted_context) {
+      t.return_sp = t.return_base;
+      clear_lookup(t);
+      t.predicted_context = cpu.fp_context;
+      g_statistics.checked_threads += cpu.fp_context == a64::FpContext::Checked;
+    }
     // The way back from a system call is mostly known: no lock then. A page of the table that was not used yet is not read,
     // or its first use would cost two page faults.
-    u64 index = lookup_index(t, cpu.pc);
+    u64 index = lookup_index(cpu.pc);
     LookupEntry& known = t.lookup[index];
     u16 page = static_cast<u16>(1u << (index * sizeof(LookupEntry) / kGuestPageSize));
-    u64 key = cpu.pc | cpu.fp_context, host;
-    if ((t.lookup_used & page) && known.key == key) {
+    u64 host;
+    if ((t.lookup_used & page) && known.pc == cpu.pc) {
       host = known.host;
     } else {
       host = entry_for(t);
@@ -321,7 +330,7 @@ void execute(ThreadState& t) {
       // Two that are needed by turns and have one place cost a way through here each time (sqlite: 2.3 million of them).
       LookupEntry& beside = t.lookup[static_cast<u64>(&known - t.lookup) ^ 1];
       if (known.host) beside = known;
-      known = LookupEntry{key, host};
+      known = LookupEntry{cpu.pc, host};
       t.lookup_used |= page;
     }
     if (static_cast<ExitReason>(t.exit_reason) == ExitReason::Direct) link(t.exit_site, host);
@@ -329,11 +338,6 @@ void execute(ThreadState& t) {
     ExitReason reason = static_cast<ExitReason>(t.exit_reason);
     if (reason == ExitReason::Exception) {
       t.exit_reason = static_cast<u32>(ExitReason::Lookup);
-      if (cpu.exception.kind == ExceptionKind::FpContextChange) {
-        // Predictions lead to code of the other context.
-        t.return_sp = t.return_base;
-        clear_lookup(t);
-      }
       return;
     }
     if (reason == ExitReason::Interrupted) {
@@ -345,6 +349,7 @@ void execute(ThreadState& t) {
       g_statistics.fixups++;
       t.resume_by_interpretation = true;
       if (!step(cpu)) return;
+      if (t.invalid_operations >= kMostInvalidOperations && !cpu.fp_checked) cpu.check_fp();
     }
   }
 }

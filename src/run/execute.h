@@ -10,9 +10,9 @@
 
 namespace grus::run {
 
-// Gives a new thread its runtime entries and its memory, which is zero: a lookup table of kLookupBytes, and a return stack
-// from `return_limit`, below which a page is inaccessible, to `return_end`.
-void prepare_thread(ThreadState& t, LookupEntry* lookup, u64 return_limit, u64 return_end);
+// Gives a new thread its runtime entries and its memory, which is zero: a lookup table of kLookupBytes at kLookupOffset, and a
+// return stack from `return_limit`, below which a page is inaccessible, to `return_end`.
+void prepare_thread(ThreadState& t, u64 return_limit, u64 return_end);
 inline constexpr u64 kReturnStackBytes = 256 << 10;
 // Forgets all that the thread's lookup table knows.
 void clear_lookup(ThreadState& t);
@@ -51,7 +51,7 @@ void guest_code_modified(u64 begin, u64 end);
 void time_translation();
 struct Statistics {
   u64 translated_insns, distinct_insns, translated_bytes, regions, translate_ns, lookups, semantics_calls, fixups,
-      return_misses, invalidations, published_regions, cached_windows;
+      return_misses, invalidations, published_regions, cached_windows, checked_threads;
 };
 const Statistics& statistics();
 // What the semantics executed (with set_interpret, what the guest did), by row: the one that comes after `last` when the most

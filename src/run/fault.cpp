@@ -16,7 +16,7 @@
 namespace grus::run {
 namespace {
 
-constexpr int kSigTrap = 5, kSigBus = 7, kSigSegv = 11;
+constexpr int kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigSegv = 11;
 constexpr int kBusAddressError = 2, kTrapTrace = 2, kSiKernel = 0x80;
 constexpr u64 kTrapFlag = 1 << 8;
 
@@ -26,7 +26,7 @@ struct HostContext {
   u64 r8, r9, r10, r11, r12, r13, r14, r15, di, si, bp, bx, dx, ax, cx, sp, ip, flags;
   u16 cs, gs, fs, ss;
   u64 err, trapno, oldmask, cr2;
-  u8* fpstate;  // FXSAVE image: MXCSR at 24, xmm at 160
+  u8* fpstate;  // XSAVE image: MXCSR at 24, xmm0-15 at 160; and what vector_of says
 };
 
 struct HostSiginfo {
@@ -45,6 +45,22 @@ bool in_engine(u64 rip) { return rip >= ptr(__executable_start) && rip < ptr(ete
 u64 host_register(const HostContext& c, x64::Reg r) {
   const u64 by_number[16] = {c.ax, c.cx, c.dx, c.bx, c.sp, c.bp, c.si, c.di, c.r8, c.r9, c.r10, c.r11, c.r12, c.r13, c.r14, c.r15};
   return by_number[static_cast<unsigned>(r)];
+}
+
+// xmmN of the interrupted context. xmm16-31 are the low parts of a state component of its own, which may be absent: then they are
+// zero (arch/x86/include/uapi/asm/sigcontext.h; SDM volume 1, 13.4.3, 13.5.4).
+const u8* vector_of(const HostContext& c, unsigned n) {
+  if (n < 16) return c.fpstate + 160 + 16 * n;
+  constexpr u32 kExtended = 0x46505853, kHighVectors = 7;
+  constexpr u64 kMagicAt = 464, kPresentAt = 512;
+  static const u8 zero[16] = {};
+  u32 magic;
+  u64 present;
+  __builtin_memcpy(&magic, c.fpstate + kMagicAt, sizeof magic);
+  __builtin_memcpy(&present, c.fpstate + kPresentAt, sizeof present);
+  CHECK(magic == kExtended);
+  if (!(present >> kHighVectors & 1)) return zero;
+  return c.fpstate + x64::high_vectors_offset() + 64 * (n - 16);
 }
 
 // EFLAGS of the interrupted context as nzcv_image.
@@ -71,9 +87,8 @@ void leave_from(ThreadState& t, HostContext& c, u64 pc, cache::FlagsForm form, E
     if (a64_to_x64::kHomes[n] != x64::Reg::none) t.cpu.x[n] = host_register(c, a64_to_x64::kHomes[n]);
   t.cpu.sp = host_register(c, a64_to_x64::kHomes[a64_to_x64::kSP]);
   for (unsigned n = 0; n < 32; n++) {
-    x64::Xmm home = a64_to_x64::kVectorHomes[n];
-    if (home != x64::Xmm::none)
-      __builtin_memcpy(&t.cpu.v[n], c.fpstate + 160 + 16 * static_cast<unsigned>(home), 16);
+    x64::Xmm home = a64_to_x64::vector_home(n);
+    if (home != x64::Xmm::none) __builtin_memcpy(&t.cpu.v[n], vector_of(c, static_cast<unsigned>(home)), 16);
   }
   __builtin_memcpy(&t.cpu.mxcsr, c.fpstate + 24, 4);
   if (form != cache::FlagsForm::Home) t.cpu.nzcv_image = flags_image(c.flags, form);
@@ -177,6 +192,12 @@ bool handle_host_fault(ThreadState& t, int sig, const void* siginfo, void* host_
   }
   if (!place_of(c.ip, &place) || place.cold) return false;
   leave_from(t, c, place.guest_pc, place.flags, ExitReason::Reexecute);
+  if (sig == kSigFpe) {
+    // The host calls the operation invalid and has written nothing; what it is for the guest, the semantics say.
+    constexpr u32 kInvalid = 1;
+    t.cpu.mxcsr &= ~kInvalid;
+    t.invalid_operations++;
+  }
   return true;
 }
 

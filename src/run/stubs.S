@@ -20,6 +20,25 @@
   movaps GRUS_V(18)(%rbp), %xmm13
   movaps GRUS_V(19)(%rbp), %xmm14
   movaps GRUS_V(20)(%rbp), %xmm15
+  cmpb $0, GRUS_WIDE_HOMES(%rbp)
+  je 9f
+  vmovaps GRUS_V(8)(%rbp), %xmm16
+  vmovaps GRUS_V(9)(%rbp), %xmm17
+  vmovaps GRUS_V(10)(%rbp), %xmm18
+  vmovaps GRUS_V(11)(%rbp), %xmm19
+  vmovaps GRUS_V(12)(%rbp), %xmm20
+  vmovaps GRUS_V(13)(%rbp), %xmm21
+  vmovaps GRUS_V(14)(%rbp), %xmm22
+  vmovaps GRUS_V(15)(%rbp), %xmm23
+  vmovaps GRUS_V(21)(%rbp), %xmm24
+  vmovaps GRUS_V(22)(%rbp), %xmm25
+  vmovaps GRUS_V(23)(%rbp), %xmm26
+  vmovaps GRUS_V(24)(%rbp), %xmm27
+  vmovaps GRUS_V(25)(%rbp), %xmm28
+  vmovaps GRUS_V(26)(%rbp), %xmm29
+  vmovaps GRUS_V(27)(%rbp), %xmm30
+  vmovaps GRUS_V(28)(%rbp), %xmm31
+9:
   ldmxcsr GRUS_MXCSR(%rbp)
   mov GRUS_X(0)(%rbp), %rdi
   mov GRUS_X(1)(%rbp), %rsi
@@ -59,6 +78,25 @@
   movaps %xmm13, GRUS_V(18)(%rbp)
   movaps %xmm14, GRUS_V(19)(%rbp)
   movaps %xmm15, GRUS_V(20)(%rbp)
+  cmpb $0, GRUS_WIDE_HOMES(%rbp)
+  je 9f
+  vmovaps %xmm16, GRUS_V(8)(%rbp)
+  vmovaps %xmm17, GRUS_V(9)(%rbp)
+  vmovaps %xmm18, GRUS_V(10)(%rbp)
+  vmovaps %xmm19, GRUS_V(11)(%rbp)
+  vmovaps %xmm20, GRUS_V(12)(%rbp)
+  vmovaps %xmm21, GRUS_V(13)(%rbp)
+  vmovaps %xmm22, GRUS_V(14)(%rbp)
+  vmovaps %xmm23, GRUS_V(15)(%rbp)
+  vmovaps %xmm24, GRUS_V(21)(%rbp)
+  vmovaps %xmm25, GRUS_V(22)(%rbp)
+  vmovaps %xmm26, GRUS_V(23)(%rbp)
+  vmovaps %xmm27, GRUS_V(24)(%rbp)
+  vmovaps %xmm28, GRUS_V(25)(%rbp)
+  vmovaps %xmm29, GRUS_V(26)(%rbp)
+  vmovaps %xmm30, GRUS_V(27)(%rbp)
+  vmovaps %xmm31, GRUS_V(28)(%rbp)
+9:
   stmxcsr GRUS_MXCSR(%rbp)
 .endm
 
@@ -127,12 +165,9 @@ FUNCTION grus_exit_exception
   movl $2, GRUS_EXIT_REASON(%rbp)
   jmp leave
 
-// rax = key of the lookup: guest pc, FP context in bit 0.
+// rax = guest pc.
 FUNCTION grus_exit_indirect
-  cmpb $0, GRUS_FP_CONTEXT(%rbp)
-  je 1f
-  and $~1, %rax
-1:mov %rax, GRUS_PC(%rbp)
+  mov %rax, GRUS_PC(%rbp)
   movl $4, GRUS_EXIT_REASON(%rbp)
   jmp leave
 
@@ -145,16 +180,11 @@ FUNCTION grus_return_miss
   je 2f
   cmp 56(%rsp), %rax
   je 3f
-  mov %rax, %rdx
-  cmpb $0, GRUS_FP_CONTEXT(%rbp)
-  je 4f
-  or $1, %rax
-4:lea (, %rax, 4), %ecx
-  and $0xfff0, %ecx
-  add GRUS_LOOKUP(%rbp), %rcx
-  cmp (%rcx), %rax
+  mov %eax, %ecx
+  and $(((1 << GRUS_LOOKUP_BITS) - 1) << 2), %ecx
+  cmp GRUS_LOOKUP(%rbp, %rcx, 4), %rax
   jne grus_indirect_miss
-  jmp *8(%rcx)
+  jmp *(GRUS_LOOKUP + 8)(%rbp, %rcx, 4)
 1:add $16, %rsp
   ret
 2:add $32, %rsp
@@ -168,12 +198,12 @@ FUNCTION grus_return_bottom
   movq $-1, GRUS_PC(%rbp)
   jmp grus_exit_lookup
 
-// rax = key, rcx = the entry of the lookup table that is not it: the one beside it is its second chance.
+// rax = guest pc, rcx = a quarter of the offset of the entry of the lookup table that is not it: the one beside it is its second chance.
 FUNCTION grus_indirect_miss
-  xor $16, %rcx
-  cmp (%rcx), %rax
+  xor $4, %ecx
+  cmp GRUS_LOOKUP(%rbp, %rcx, 4), %rax
   jne grus_exit_indirect
-  jmp *8(%rcx)
+  jmp *(GRUS_LOOKUP + 8)(%rbp, %rcx, 4)
 
 // rax = Op << 32 | word, rcx = guest pc; the return address is on the prediction stack.
 FUNCTION grus_call_semantics

@@ -6,12 +6,11 @@
 
 namespace grus::run {
 
-// One entry of the per-thread table that resolves indirect branches inline. `key` is the guest pc with the FP context in
-// bit 0; its second place is the entry beside its own. An unused entry is all zero: key 0, pc 0, would be looked for in entries 0
-// and 1 only, where an unused key is one that would
-// be looked for elsewhere. So the pages of a new table are only touched as they are used.
+// One entry of the per-thread table that resolves indirect branches inline; the table leads to code of one FP context. The second
+// place of a pc is the entry beside its own. An unused entry is all zero: pc 0 would be looked for in entries 0 and 1 only,
+// where an unused one has a pc that would be looked for elsewhere. So the pages of a new table are only touched as they are used.
 struct LookupEntry {
-  u64 key;
+  u64 pc;
   u64 host;
 };
 inline constexpr unsigned kLookupBits = 12;
@@ -32,7 +31,7 @@ struct ThreadState {
   a64::CpuState cpu;
 
   RuntimeEntries runtime;
-  LookupEntry* lookup;
+  LookupEntry* lookup;  // kLookupOffset bytes from here
 
   u64 engine_sp;     // host stack pointer of run::execute while translated code runs
   u64 return_sp;     // the return-prediction stack's pointer while C++ runs
@@ -51,8 +50,12 @@ struct ThreadState {
   // Single-stepping (EFLAGS.TF) towards a boundary.
   bool stepping;
 
+  bool wide_homes;  // V8-V15 and V21-V28 live in xmm16-31
   u16 lookup_used;  // bit n: entries of the lookup table's page n were filled
   const volatile u32* memory_users;  // how many threads run in this memory; nullptr: nobody counts
+  a64::FpContext predicted_context;  // what the lookup table and the return-prediction stack lead to
+
+  u32 invalid_operations;  // that trapped
 };
 
 enum class ExitReason : u32 {
@@ -63,6 +66,9 @@ enum class ExitReason : u32 {
   Indirect,     // go on at cpu.pc, and enter it in the lookup table
   Reexecute,    // the host faulted in the code of cpu.pc: its semantics decide what that means
 };
+
+// Translated code reaches the lookup table from its state pointer: no load before the one that may be mispredicted.
+inline constexpr i32 kLookupOffset = 63 << 10;
 
 inline constexpr i32 kStateBias = offsetof(a64::CpuState, x) + 16 * 8;
 

@@ -16,8 +16,9 @@
 namespace grus::a64_to_x64 {
 
 // Measured with rustc and cc1: below 64 the exits cost more than they save, above 192 code is translated that never runs
-// (1024: 2.0 M instructions for 0.85 M executed ones; 96: 1.37 M).
-inline constexpr unsigned kRegionInsns = 96;
+// (1024: 2.0 M instructions for 0.85 M executed ones; 96: 1.37 M). A region goes on a little behind that, to the branch that
+// reads its flags: a loop that was cut between CMP and B.NE takes twice its time.
+inline constexpr unsigned kRegionInsns = 92, kMaxRegionInsns = kRegionInsns + 8;
 inline constexpr unsigned kRegionSpan = 4094;  // guest words around the entry that a region may reach
 
 enum class BuildResult : u8 { Ok, Full, Unreadable };
@@ -78,7 +79,7 @@ class RegionBuilder {
     u64 target;   // Exit, Misaligned: guest pc
     u64 known;    // Exit: host address that the site jumps to already, or 0
   };
-  static constexpr unsigned kMaxColds = 4 * kRegionInsns;  // the most that any template asks for
+  static constexpr unsigned kMaxColds = 4 * kMaxRegionInsns;  // the most that any template asks for
   static constexpr u32 kMaxRegionCode = 1 << 16;
   struct Run {
     u16 first, count;
@@ -92,7 +93,7 @@ class RegionBuilder {
   void mark_branch_targets();
   void decode_run(u32 guest_word);
   void liveness();
-  bool live_at(u64 target, unsigned depth, bool callee);
+  bool live_at(u64 target, bool callee);
   bool returns_flags() const { return !window_->of_file; }
   bool live_after(unsigned i);
   ColdStub& add_cold() {
@@ -113,29 +114,40 @@ class RegionBuilder {
   bool busy_;  // in build(); found set there: the one who built is dead
   bool position_dependent_;
   cache::Room room_;  // where the region is about to go
-  u64 line_;  // whose words line_words_ holds
-  u32 line_words_[64];
+  // Pieces of guest code as they were read. Regions that are made one after the other look at the same ones, and at the begins of
+  // the same functions; each region looks again whether they are what they were.
+  struct Piece {
+    u64 pc, build;  // looked at for this build_
+    u64 proof;      // of the words; made where it is asked for
+    bool has_proof;
+    u32 words[cache::kPiece / 4];
+  };
+  static constexpr unsigned kPieces = 128;
+  alignas(64) Piece piece_[kPieces];
+  u64 build_;
+  const Piece* piece_at(u64 pc);
   bool changed_;  // a piece of code was read that is not what the cache's file is named by
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
+  u64 found_dead_[64];  // where live_at found NZCV dead, and how it was asked
   bool loops_;  // liveness met a branch backwards
   u32 low_;       // lowest guest word of the region
   u8* body_end_;  // in code_
   unsigned count_, fixups_, colds_, runs_, queued_;
   unsigned current_, next_in_order_;
-  Decoded insns_[kRegionInsns + 8];
-  u8* host_[kRegionInsns + 8];
-  cache::InsnMark marks_[3 * kRegionInsns + 16];
+  Decoded insns_[kMaxRegionInsns];
+  u8* host_[kMaxRegionInsns];
+  cache::InsnMark marks_[3 * kMaxRegionInsns];
   unsigned mark_count_;
-  Fixup fixup_[kRegionInsns * 2];
+  Fixup fixup_[kMaxRegionInsns * 2];
   ColdStub cold_[kMaxColds];
-  Run run_[kRegionInsns];
-  u32 queue_[kRegionInsns];
+  Run run_[kMaxRegionInsns];
+  u32 queue_[kMaxRegionInsns];
   u16 map_[kRegionSpan];  // guest word - map_base_ -> index + 1
   cache::Exit exits_[kMaxColds];
   unsigned exit_count_;
-  u32 words_[kRegionInsns + 8];
-  i32 entries_[kRegionInsns + 8];
+  u32 words_[kMaxRegionInsns];
+  i32 entries_[kMaxRegionInsns];
   // The region's code while it is made: its place may be memory that this process only shares.
   alignas(64) u8 code_[kMaxRegionCode];
 };

@@ -299,6 +299,47 @@ TEST_F(CacheFiles, RoomIsTakenOnce) {
   EXPECT_TRUE(verify_file(w));
 }
 
+TEST_F(CacheFiles, RoomTakenAhead) {
+  Window &w = window(0), &v = window(1);
+  std::vector<u32> begins;
+  u32 ahead = 0;
+  for (u32 i = 0; i < 1500; i++) {
+    if (i == 1300) {  // as in a child
+      drop_claims(w);
+      EXPECT_EQ(w.filled, 0u);
+    }
+    Window& x = i % 100 == 99 ? v : w;
+    begins.push_back(add(x, 100 + 4 * i, 20, static_cast<u8>(i)));
+    ahead = std::max(ahead, w.claimed_end - w.claimed);
+  }
+  EXPECT_GE(ahead, 32u << 10);
+  EXPECT_LT(ahead, 256u << 10);
+  EXPECT_LT(header(w).code_used, 1500 * kBytes + (256u << 10)) << "room that nobody uses";
+  for (u32 i = 0; i < 1500; i++) {
+    EXPECT_EQ(v.find(v.guest_begin + 4 * (100 + 4 * i)), host(v, begins[i]));
+    EXPECT_EQ(v.code[begins[i]], static_cast<u8>(i));
+  }
+  EXPECT_TRUE(verify_file(v));
+  std::sort(begins.begin(), begins.end());
+  for (size_t i = 1; i < begins.size(); i++) EXPECT_GE(begins[i], begins[i - 1] + kBytes);
+}
+
+TEST_F(CacheFiles, NoRoomIsFilledInAnotherFile) {
+  Window& w = window(0);
+  char name[64];
+  cache_file_name(w.header->content, w.header->guest_base, name);
+  std::filesystem::rename(directory_ / name, directory_ / "away");
+  Window& v = window(1);  // makes another
+  u32 last = 0;
+  for (u32 i = 0; i < 1500; i++) last = add(w, 100 + 4 * i, 20);
+  EXPECT_TRUE(w.unfillable);
+  EXPECT_EQ(w.claimed_end, 0u);
+  EXPECT_GT(last, 1400 * kBytes);
+  EXPECT_TRUE(verify_file(w));
+  EXPECT_TRUE(verify_file(v));
+  EXPECT_EQ(header(v).regions, 0u);
+}
+
 TEST_F(CacheFiles, AFullFile) {
   Window &w = window(0), &v = window(1);
   header(w).code_used = w.layout.code_bytes - (70 << 10);
@@ -378,14 +419,14 @@ TEST_F(CacheFiles, PrivateLinksOnlyWhereAllIsPublished) {
 
 TEST_F(CacheFiles, OtherContentHasAnotherFile) {
   Window& w = window(0);
-  EXPECT_TRUE(w.proves(w.guest_begin, reinterpret_cast<void*>(w.guest_begin)));
+  EXPECT_TRUE(w.proves(w.guest_begin, proof_of(reinterpret_cast<void*>(w.guest_begin))));
   u32* code = reinterpret_cast<u32*>(w.guest_begin);
   code[70] ^= 1;
-  EXPECT_TRUE(w.proves(w.guest_begin, code));
-  EXPECT_FALSE(w.proves(w.guest_begin + kPiece, code + kPiece / 4));
+  EXPECT_TRUE(w.proves(w.guest_begin, proof_of(code)));
+  EXPECT_FALSE(w.proves(w.guest_begin + kPiece, proof_of(code + kPiece / 4)));
   code[70] ^= 1;
-  EXPECT_TRUE(w.proves(w.guest_begin + kPiece, code + kPiece / 4));
-  EXPECT_FALSE(w.proves(w.guest_end, code));
+  EXPECT_TRUE(w.proves(w.guest_begin + kPiece, proof_of(code + kPiece / 4)));
+  EXPECT_FALSE(w.proves(w.guest_end, proof_of(code)));
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 //
 // A case is a line "## title", then guest words (eight hex digits; the text behind is filled in), each
 // followed by its host code, indented. --bless writes what is emitted now, and counts.txt: host instructions
-// per guest instruction, per family. The translator runs as for a machine with AVX2, BMI2 and FMA, whatever
-// this one is; the code is never executed. Behind each case stands a RET, so NZCV is dead there. Addresses
+// per guest instruction, per family. The translator runs as for a machine with AVX2, BMI2 and FMA (avx512.txt: with AVX-512VL),
+// whatever this one is; the code is never executed. Behind each case stands a RET, so NZCV is dead there. Addresses
 // that depend on where the kernel maps things are shown as names.
 #include <capstone/capstone.h>
 #include <dirent.h>
@@ -105,7 +105,14 @@ std::string translate(const std::vector<u32>& words, Count* count) {
       if (insns[i].id != X86_INS_NOP) count->host++;
     }
     if (n) cs_free(insns, n);
-    if (decoded != to - from) out += "    (bytes that Capstone does not know)\n";
+    if (decoded == to - from) continue;
+    out += "    bytes";  // AVX-512BW and DQ: Capstone 4 does not know them
+    for (u64 at = from + decoded; at < to; at++) {
+      char text[4];
+      snprintf(text, sizeof text, " %02x", *reinterpret_cast<const u8*>(at));
+      out += text;
+    }
+    out += "\n";
   }
   cache::destroy_window(w);
   return out;
@@ -163,9 +170,6 @@ int main(int argc, char** argv) {
   if (argc < 2 || (argc > 2 && !bless)) return 2;
   if (cs_open(CS_ARCH_X86, CS_MODE_64, &g_capstone) || cs_option(g_capstone, CS_OPT_DETAIL, CS_OPT_ON))
     return 2;
-  // As on a machine that has everything, restricted; but nothing is executed.
-  x64::g_features = {x64::Flavour::Avx512, true, true, true, true, true, true, true, true, true, true, true};
-  x64::restrict_features(&x64::g_features, x64::Flavour::Avx2);
   if (mmap(reinterpret_cast<void*>(kMap), kMapSize, PROT_READ | PROT_WRITE,
            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != reinterpret_cast<void*>(kMap))
     return 2;
@@ -197,6 +201,9 @@ int main(int argc, char** argv) {
   };
   for (const std::string& name : names) {
     Count count{};
+    // As on a machine that has everything, restricted; but nothing is executed.
+    x64::g_features = {x64::Flavour::Avx512, true, true, true, true, true, true, true, true, true, true, true};
+    if (name != "avx512.txt") x64::restrict_features(&x64::g_features, x64::Flavour::Avx2);
     hold(directory + "/" + name, generate(contents(directory + "/" + name), &count));
     if (!count.guest) {
       printf("%s: no case\n", name.c_str());

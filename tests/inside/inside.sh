@@ -34,7 +34,7 @@ grep -q '^grus: pid [0-9]*: by semantics LDR_uimm [0-9]*$' "$work/rows" || fail 
 "$engine" --strace --stats "$guest" fault >/dev/null 2>"$work/fault"
 [ $? = 139 ] || fail "a fault ends the guest" "$work/fault"
 grep -q '^[0-9]* --- SIGSEGV code 1 address 0x8 at pc 0x[0-9a-f]* ---$' "$work/fault" || fail "a signal in --strace" "$work/fault"
-grep -q '^grus: pid [0-9]*: .* regions published$' "$work/fault" || fail "counters at a death by fault" "$work/fault"
+grep -q '^grus: pid [0-9]*: .* times to checked floating point$' "$work/fault" || fail "counters at a death by fault" "$work/fault"
 
 "$engine" --perf-map "$guest" for-ever >"$work/up" &
 pid=$!

@@ -73,15 +73,15 @@ Guest::Guest(u64 seed) : pristine_(kWorkSize) {
     memcpy(&pristine_[i], &value, 8);
   }
 
-  thread_ = new (std::align_val_t(64)) run::ThreadState{};
-  g_thread = thread_;
-  auto* memory = static_cast<u8*>(map_engine_pages(run::kReturnStackBytes + run::kLookupBytes, PageUse::Stack));
+  constexpr u64 kBytes = run::kReturnStackBytes + run::kLookupOffset + run::kLookupBytes;
+  auto* memory = static_cast<u8*>(map_engine_pages((kBytes + 4095) & ~u64{4095}, PageUse::Stack));
   if (!memory) {
     fprintf(stderr, "lockstep: no memory for the thread\n");
     exit(3);
   }
-  run::prepare_thread(*thread_, reinterpret_cast<run::LookupEntry*>(memory + run::kReturnStackBytes),
-                      reinterpret_cast<u64>(memory), reinterpret_cast<u64>(memory) + run::kReturnStackBytes);
+  thread_ = new (memory + run::kReturnStackBytes) run::ThreadState{};
+  g_thread = thread_;
+  run::prepare_thread(*thread_, reinterpret_cast<u64>(memory), reinterpret_cast<u64>(memory) + run::kReturnStackBytes);
   run::guest_range_executable(kCode, kCode + kCodeSize, true);
 
   // Translated code has no C stack.
@@ -149,6 +149,7 @@ Guest::Flags Guest::interpret(CpuState& cpu, unsigned limit) {
 void Guest::translate(CpuState& cpu) {
   thread_->cpu = cpu;
   thread_->resume_by_interpretation = false;
+  thread_->invalid_operations = 0;
   do {
     run::execute(*thread_);
   } while (ends_only_a_block(thread_->cpu.exception.kind));

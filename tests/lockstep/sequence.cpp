@@ -151,6 +151,7 @@ bool Maker::random_word(unsigned index, Insn* i) {
 void Maker::random_state(CpuState& s) {
   Random& r = random_;
   s.reset();
+  if (r.one_in(2)) s.check_fp();
   for (u64& x : s.x) x = integer_operand(r);
   s.sp = integer_operand(r);
   for (Vec& v : s.v) v = vector_operand(r);

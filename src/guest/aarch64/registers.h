@@ -39,7 +39,7 @@ enum class ExceptionKind : u8 {
   PcAlignment,       // branch to a misaligned pc: SIGBUS, BUS_ADRALN
   CacheInvalidate,   // IC IVAU: committed; code at the 64-byte line of addr may have changed
   ContextSync,       // ISB: committed; leave translated code
-  FpContextChange,   // FPCR was written such that translated code must be looked up anew: committed
+  FpContextChange,   // FPCR or FPSR was accessed such that translated code must be looked up anew: committed
 };
 
 struct Exception {
@@ -59,6 +59,12 @@ inline constexpr u32 kFpsrIOC = 1, kFpsrDZC = 2, kFpsrOFC = 4, kFpsrUFC = 8, kFp
 // The bits of FPCR that exist for us: no trap enables (RAZ/WI, as on most implementations), no NEP/AH/FIZ.
 inline constexpr u32 kFpcrWritable = kFpcrAHP | kFpcrDN | kFpcrFZ | kFpcrFZ16 | (3u << kFpcrRModeShift);
 
+// What translated code for floating point was made for. Trapping: FZ, DN, AHP and FZ16 are clear, and the host traps invalid
+// operations (MXCSR.IM clear; IE is never left set). Semantics: any of them is set. Checked: as Trapping, but nothing traps and
+// FPSR is exact at any time. See translate/a64_to_x64/fp.h.
+enum class FpContext : u8 { Trapping, Semantics, Checked };
+inline constexpr unsigned kFpContexts = 3;
+
 struct alignas(64) CpuState {
   u64 x[31];
   u64 sp;
@@ -68,8 +74,8 @@ struct alignas(64) CpuState {
   // NZCV as translated code keeps it: low byte OF (0 or 1), high byte LAHF's image with SF, ZF and CF, where CF is
   // a borrow (the inverse of the guest's C). Use nzcv() and set_nzcv().
   u16 nzcv_image;
-  // Which inputs of FPCR translated code was made for: 0 = FZ, DN, AHP, FZ16 all clear; 1 = anything else.
-  u8 fp_context;
+  FpContext fp_context;
+  bool fp_checked;  // Checked instead of Trapping from now on
   u32 fpcr;
   u32 fpsr;   // cumulative flags; while translated code runs, MXCSR may hold more (see fpsr_merged)
   u32 mxcsr;  // the guest's MXCSR while C++ runs: rounding mode of fpcr, sticky flags not yet merged into fpsr
@@ -123,13 +129,19 @@ struct alignas(64) CpuState {
     mxcsr &= ~0x3fu;
     fpsr = value & (kFpsrQC | kFpsrIDC | 0x1f);
   }
-  // Arm's RMode counts N, P, M, Z; MXCSR.RC counts N, M, P, Z. All exceptions stay masked.
+  // Arm's RMode counts N, P, M, Z; MXCSR.RC counts N, M, P, Z.
   void set_fpcr(u32 value) {
     fpcr = value & kFpcrWritable;
+    bool special = fpcr & (kFpcrAHP | kFpcrDN | kFpcrFZ | kFpcrFZ16);
+    fp_context = special ? FpContext::Semantics : fp_checked ? FpContext::Checked : FpContext::Trapping;
     unsigned rm = (fpcr >> kFpcrRModeShift) & 3;
     unsigned rc = ((rm & 1) << 1) | (rm >> 1);
-    mxcsr = (mxcsr & 0x3f) | 0x1f80 | rc << 13;
-    fp_context = (fpcr & (kFpcrAHP | kFpcrDN | kFpcrFZ | kFpcrFZ16)) != 0;
+    fpsr_merged();
+    mxcsr = (fp_context == FpContext::Trapping ? 0x1f00 : 0x1f80) | rc << 13;
+  }
+  void check_fp() {
+    fp_checked = true;
+    set_fpcr(fpcr);
   }
 
   void raise(ExceptionKind kind, u64 addr = 0, u32 imm = 0) {

@@ -33,7 +33,8 @@ u8* prefixes(u8* p, unsigned size, Reg reg, Reg index, Reg base, bool force) {
 
 }  // namespace
 
-u8* Assembler::modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing) const {
+// `disp8`: EVEX scales such displacements, by a number that depends on the instruction.
+u8* Assembler::modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing, bool disp8) const {
   unsigned r = lo(reg) << 3;
   if (m.rip_target) {
     *p++ = static_cast<u8>(r | 5);
@@ -46,7 +47,7 @@ u8* Assembler::modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing) const {
     return put_at(p, static_cast<u32>(m.disp));
   }
   // mod 0 with rbp/r13 means disp32, so those take a zero disp8.
-  unsigned base = lo(m.base), bytes = m.disp == 0 && base != 5 ? 0 : fits8(m.disp) ? 1 : 4;
+  unsigned base = lo(m.base), bytes = m.disp == 0 && base != 5 ? 0 : fits8(m.disp) && disp8 ? 1 : 4;
   unsigned mod = bytes == 0 ? 0 : bytes == 1 ? 0x40 : 0x80;
   if (m.index != Reg::none || base == 4) {
     *p++ = static_cast<u8>(mod | r | 4);
@@ -100,6 +101,7 @@ void Assembler::mov_imm(unsigned size, Mem dst, i32 imm) {
 }
 
 void Assembler::mov_imm(Reg dst, u64 imm) {
+  wrote(dst);
   if (imm <= 0xffffffff) {
     rex(false, Reg::rax, Reg::none, dst, false);
     byte(0xb8 | lo(dst));
@@ -115,6 +117,7 @@ void Assembler::mov_imm(Reg dst, u64 imm) {
 }
 
 void Assembler::movzx(unsigned from, Reg dst, Reg src) {
+  wrote(dst);
   if (from == 32) return mov(32, dst, src);
   rex(false, dst, Reg::none, src, needs_rex8(from, src));
   byte(0x0f);
@@ -123,11 +126,13 @@ void Assembler::movzx(unsigned from, Reg dst, Reg src) {
 }
 
 void Assembler::movzx(unsigned from, Reg dst, Mem src) {
+  wrote(dst);
   if (from >= 32) return mov(from, dst, src);
   rm0f(32, from == 8 ? 0xb6 : 0xb7, dst, src);
 }
 
 void Assembler::movsx(unsigned to, unsigned from, Reg dst, Reg src) {
+  wrote(dst);
   if (from == 32) return rr(64, 0x63, dst, src);
   rex(to == 64, dst, Reg::none, src, needs_rex8(from, src));
   byte(0x0f);
@@ -136,11 +141,13 @@ void Assembler::movsx(unsigned to, unsigned from, Reg dst, Reg src) {
 }
 
 void Assembler::movsx(unsigned to, unsigned from, Reg dst, Mem src) {
+  wrote(dst);
   if (from == 32) return rm(64, 0x63, dst, src);
   rm0f(to == 64 ? 64 : 32, from == 8 ? 0xbe : 0xbf, dst, src);
 }
 
 void Assembler::alu_imm(Alu op, unsigned size, Reg dst, i32 imm) {
+  if (op != Alu::cmp) wrote(dst);
   if (size == 8) {
     rr(8, 0x80, Reg(op_(op)), dst);
     byte(static_cast<u8>(imm));
@@ -190,6 +197,7 @@ void Assembler::test_imm(unsigned size, Mem a, i32 imm) {
 }
 
 void Assembler::shift_imm(Shift op, unsigned size, Reg r, u8 n) {
+  wrote(r);
   if (n == 1) {
     rr(size, size == 8 ? 0xd0 : 0xd1, Reg(op_(op)), r);
   } else {
@@ -199,6 +207,7 @@ void Assembler::shift_imm(Shift op, unsigned size, Reg r, u8 n) {
 }
 
 void Assembler::crc32(unsigned size, Reg dst, Reg src) {
+  wrote(dst);
   if (size == 16) byte(0x66);
   byte(0xf2);
   rex(size == 64, dst, Reg::none, src, needs_rex8(size, src));
@@ -247,6 +256,7 @@ void Assembler::vex_gpr(unsigned size, u8 pp, u8 opcode, Reg reg, Reg vvvv, Reg 
 }
 
 void Assembler::rorx(unsigned size, Reg dst, Reg src, u8 n) {
+  wrote(dst);
   vex_prefix(0xf2, 3, size == 64, static_cast<u8>(dst), 0, 0, static_cast<u8>(src));
   byte(0xf0);
   modrm(dst, src);
@@ -256,33 +266,63 @@ void Assembler::rorx(unsigned size, Reg dst, Reg src, u8 n) {
 static u8 mem_index(const Mem& m) { return m.index == Reg::none ? 0 : static_cast<u8>(m.index); }
 static u8 mem_base(const Mem& m) { return m.base == Reg::none ? 0 : static_cast<u8>(m.base); }
 
-void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm src, bool w) {
-  if (vex) {
-    vex_prefix(prefix, map, w, static_cast<u8>(dst), 0, 0, static_cast<u8>(src));
-  } else {
-    if (prefix) byte(prefix);
-    rex(w, Reg(dst), Reg::none, Reg(src), false);
-    byte(0x0f);
-    if (map == 2) byte(0x38);
-    if (map == 3) byte(0x3a);
-  }
-  byte(opcode);
-  modrm(Reg(dst), Reg(src));
+/* -- EVEX -------------------------------------------------------------------------------------------------------- */
+
+namespace {
+
+constexpr int kNoEvex = -1;
+
+bool is_integer_compare(u8 prefix, u8 map, u8 opcode) {
+  if (prefix != 0x66) return false;
+  return map == 1 ? (opcode >= 0x64 && opcode <= 0x66) || (opcode >= 0x74 && opcode <= 0x76) : map == 2 && (opcode == 0x29 || opcode == 0x37);
 }
 
-void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Mem src, bool w, unsigned trailing) {
-  if (vex) {
-    vex_prefix(prefix, map, w, static_cast<u8>(dst), 0, mem_index(src), mem_base(src));
-  } else {
-    if (prefix) byte(prefix);
-    rex(w, Reg(dst), src.index, src.base, false);
-    byte(0x0f);
-    if (map == 2) byte(0x38);
-    if (map == 3) byte(0x3a);
+// EVEX.W of the form that does what the SSE instruction does (SDM volume 2: where VEX ignores W, EVEX tells elements of 64 bits
+// from those of 32); kNoEvex when there is none. Comparisons have one, but its result goes to a mask register. `w` is the caller's,
+// for what takes its size from it.
+int evex_w(u8 prefix, u8 map, u8 opcode, bool w) {
+  bool wide = prefix == 0x66 || prefix == 0xf2;
+  if (map == 1) switch (opcode) {
+      case 0x10: case 0x11: case 0x12: case 0x13: case 0x14: case 0x15: case 0x16: case 0x17: case 0x28: case 0x29: case 0x2e:
+      case 0x2f: case 0x51: case 0x54: case 0x55: case 0x56: case 0x57: case 0x58: case 0x59: case 0x5a: case 0x5c: case 0x5d:
+      case 0x5e: case 0x5f: case 0xc2: case 0xc6:
+        return wide;
+      case 0x2a: case 0x2c: case 0x2d: case 0x6e: return w;
+      case 0x7e: return prefix == 0xf3 || w;
+      case 0x6c: case 0x6d: case 0x73: case 0xd3: case 0xd4: case 0xd6: case 0xf3: case 0xf4: case 0xfb: return 1;
+      case 0xe6: return prefix != 0xf3;
+      case 0x5b: case 0x60: case 0x61: case 0x62: case 0x63: case 0x64: case 0x65: case 0x66: case 0x67: case 0x68: case 0x69:
+      case 0x6a: case 0x6b: case 0x6f: case 0x70: case 0x71: case 0x72: case 0x74: case 0x75: case 0x76: case 0x7f: case 0xc4:
+      case 0xc5: case 0xd1: case 0xd2: case 0xd5: case 0xd8: case 0xd9: case 0xda: case 0xdb: case 0xdc: case 0xdd: case 0xde:
+      case 0xdf: case 0xe0: case 0xe1: case 0xe2: case 0xe3: case 0xe4: case 0xe5: case 0xe8: case 0xe9: case 0xea: case 0xeb:
+      case 0xec: case 0xed: case 0xee: case 0xef: case 0xf1: case 0xf2: case 0xf5: case 0xf6: case 0xf8: case 0xf9: case 0xfa:
+      case 0xfc: case 0xfd: case 0xfe:
+        return 0;
+      default: return kNoEvex;
+    }
+  if (map == 2) {
+    if ((opcode & 0xf) >= 6 && opcode >= 0x96 && opcode < 0xc0) return w;  // multiply-add
+    switch (opcode) {
+      case 0x28: case 0x29: case 0x37: case 0x59: return 1;
+      case 0x45: case 0x46: case 0x47: return w;
+      case 0x00: case 0x04: case 0x0b: case 0x13: case 0x1c: case 0x1d: case 0x1e: case 0x20: case 0x21: case 0x22: case 0x23:
+      case 0x24: case 0x25: case 0x2b: case 0x30: case 0x31: case 0x32: case 0x33: case 0x34: case 0x35: case 0x38: case 0x39:
+      case 0x3a: case 0x3b: case 0x3c: case 0x3d: case 0x3e: case 0x3f: case 0x40: case 0x58: case 0x78: case 0x79:
+        return 0;
+      default: return kNoEvex;
+    }
   }
-  byte(opcode);
-  modrm(Reg(dst), src, trailing);
+  switch (opcode) {
+    case 0x08: case 0x0a: case 0x0f: case 0x14: case 0x15: case 0x20: case 0x21: return 0;
+    case 0x09: case 0x0b: return 1;  // ROUNDPD, ROUNDSD: VRNDSCALE with the immediates of these
+    case 0x16: case 0x22: return w;
+    default: return kNoEvex;
+  }
 }
+
+constexpr Xmm kMask1 = Xmm::x1;  // k1, where a mask register is encoded like a vector register
+
+}  // namespace
 
 // SDM volume 2, 2.7.1: every register bit inverted; X is the fourth bit of a register operand in rm.
 void Assembler::evex_prefix(u8 prefix, u8 map, bool w, u8 reg, u8 vvvv, u8 index, u8 base, u8 opcode) {
@@ -298,13 +338,78 @@ void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w
   evex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), rm >> 1 & 8, rm, opcode);
   byte(static_cast<u8>(0xc0 | (static_cast<u8>(dst) & 7) << 3 | (rm & 7)));
 }
-void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, bool w) {
-  CHECK(b.index == Reg::none && b.base != Reg::none && (static_cast<u8>(b.base) & 7) != 4);
-  evex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), 0, static_cast<u8>(b.base), opcode);
-  byte(static_cast<u8>(0x80 | (static_cast<u8>(dst) & 7) << 3 | (static_cast<u8>(b.base) & 7)));
-  dword(static_cast<u32>(b.disp));
+void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, bool w, unsigned trailing) {
+  evex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), mem_index(b), mem_base(b), opcode);
+  at_ = modrm_at(at_, Reg(dst), b, trailing, false);
 }
+
+// A comparison of integers goes through k1, which VPMOVM2B and its kin make a vector again.
+template <typename Operand>
+void Assembler::sse3_evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Operand b, unsigned trailing, bool w) {
+  int form = evex_w(prefix, map, opcode, w);
+  CHECK(form != kNoEvex && !(map == 1 && opcode == 0xc2));
+  bool compares = is_integer_compare(prefix, map, opcode);
+  if constexpr (__is_same(Operand, Mem))
+    evex(prefix, map, opcode, compares ? kMask1 : dst, a, b, form, trailing);
+  else
+    evex(prefix, map, opcode, compares ? kMask1 : dst, a, b, form);
+  if (!compares) return;
+  unsigned size = map == 2 ? 3 : opcode & 3;  // 64 and 74: bytes
+  evex(0xf3, 2, size < 2 ? 0x28 : 0x38, dst, Xmm::x0, kMask1, size & 1);
+}
+
+void Assembler::compare(u8 prefix, Xmm dst, Xmm a, Xmm b, u8 predicate) {
+  if (!high(dst) && !high(a) && !high(b)) {
+    sse3(prefix, 1, 0xc2, dst, a, b);
+    return byte(predicate);
+  }
+  bool wide = prefix == 0x66 || prefix == 0xf2;
+  evex(prefix, 1, 0xc2, kMask1, a, b, wide);
+  byte(predicate);
+  evex(0xf3, 2, 0x38, dst, Xmm::x0, kMask1, wide);
+}
+void Assembler::compare_only(u8 prefix, Xmm dst, Xmm a, Xmm b, u8 predicate) {
+  if (high(a) || high(b))
+    evex(prefix, 1, 0xc2, kMask1, a, b, prefix == 0x66 || prefix == 0xf2);
+  else
+    sse3(prefix, 1, 0xc2, dst, a, b);
+  byte(predicate);
+}
+
+/* -- SSE and VEX --------------------------------------------------------------------------------------------------- */
+
+void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm src, bool w) {
+  if (high(dst) || high(src)) return sse3_evex(prefix, map, opcode, dst, Xmm::x0, src, 0, w);
+  if (vex) {
+    vex_prefix(prefix, map, w, static_cast<u8>(dst), 0, 0, static_cast<u8>(src));
+  } else {
+    if (prefix) byte(prefix);
+    rex(w, Reg(dst), Reg::none, Reg(src), false);
+    byte(0x0f);
+    if (map == 2) byte(0x38);
+    if (map == 3) byte(0x3a);
+  }
+  byte(opcode);
+  modrm(Reg(dst), Reg(src));
+}
+
+void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Mem src, bool w, unsigned trailing) {
+  if (high(dst)) return sse3_evex(prefix, map, opcode, dst, Xmm::x0, src, trailing, w);
+  if (vex) {
+    vex_prefix(prefix, map, w, static_cast<u8>(dst), 0, mem_index(src), mem_base(src));
+  } else {
+    if (prefix) byte(prefix);
+    rex(w, Reg(dst), src.index, src.base, false);
+    byte(0x0f);
+    if (map == 2) byte(0x38);
+    if (map == 3) byte(0x3a);
+  }
+  byte(opcode);
+  modrm(Reg(dst), src, trailing);
+}
+
 void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w) {
+  if (high(dst) || high(a) || high(b)) return sse3_evex(prefix, map, opcode, dst, a, b, 0, w);
   if (vex) {
     vex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), 0, static_cast<u8>(b));
     byte(opcode);
@@ -317,6 +422,7 @@ void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w
 }
 
 void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing, bool w) {
+  if (high(dst) || high(a)) return sse3_evex(prefix, map, opcode, dst, a, b, trailing, w);
   if (vex) {
     vex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), mem_index(b), mem_base(b));
     byte(opcode);

@@ -53,6 +53,13 @@ bool detect_features(Features* out) {
   return true;
 }
 
+// Only those need it who are interrupted: not asked for at start.
+u32 high_vectors_offset() {
+  static u32 offset;
+  if (!offset) offset = cpuid(0xd, 7).b;
+  return offset;
+}
+
 u32 pack_features(const Features& f) {
   const bool bits[] = {f.avx, f.avx2, f.bmi2, f.fma, f.f16c, f.lzcnt, f.avx512vl, f.aes, f.pclmul, f.sha, f.movbe};
   u32 packed = 1 | static_cast<u32>(f.flavour) << 1;

@@ -20,6 +20,9 @@ bool detect_features(Features* out);
 // Restricts `f` to a flavour that it has; larger ones leave it as it is.
 void restrict_features(Features* f, Flavour flavour);
 
+// Where xmm16-31 (64 bytes each) are in an XSAVE image: Intel and AMD put them in different places.
+u32 high_vectors_offset();
+
 // As a number for the next engine, which then need not ask the CPU; never 0.
 u32 pack_features(const Features& f);
 Features unpack_features(u32 packed);

@@ -100,6 +100,7 @@ static void fetch_logical(Emitter& e, Insn i, Alu op, bool invert) {
     return;
   }
   e.movzx(size, Reg::rax, m);
+  e.join();
   u64 again = e.runs_at(e.at());
   e.load(Reg::rdx, i.Rs());
   if (invert) e.not_(64, Reg::rdx);

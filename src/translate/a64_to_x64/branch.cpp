@@ -29,10 +29,10 @@ static void compare_and_branch(Emitter& e, Insn i, CC cc) {
     if (cc == CC::e) e.jump(target);
     return;
   }
-  if (Emitter::in_memory(i.Rt()) && !e.fresh(i.Rt())) {
+  if (e.cheap_in_memory(i.Rt())) {
     e.alu_imm(Alu::cmp, size, Emitter::slot(i.Rt()), 0);
   } else {
-    Reg t = e.use(i.Rt(), Reg::rax, size);
+    Reg t = e.use_any(i.Rt(), Reg::rax, size);
     e.test(size, t, t);
   }
   e.jump_if(cc, target);
@@ -48,16 +48,15 @@ static void test_and_branch(Emitter& e, Insn i, bool set) {
     if (!set) e.jump(target);
     return;
   }
-  Reg t = Emitter::home(i.Rt());
-  if (e.fresh(i.Rt())) {
-    t = Reg::rax;
-    e.load(t, i.Rt());
-  }
+  Reg t = e.cheap_in_memory(i.Rt()) ? Reg::none : e.use_any(i.Rt(), Reg::rax);
   if (t == Reg::none) {
     Mem m = Emitter::slot(i.Rt());
     m.disp += static_cast<i32>(bit / 8);
     e.test_imm(8, m, 1 << (bit % 8));
     e.jump_if(set ? CC::ne : CC::e, target);
+  } else if (bit == 31 || bit == 63) {  // a sign: TEST and the branch are one operation, BT and the branch two
+    e.test(bit + 1, t, t);
+    e.jump_if(set ? CC::s : CC::ns, target);
   } else if (bit < 8) {
     e.test_imm(8, t, 1 << bit);
     e.jump_if(set ? CC::ne : CC::e, target);

@@ -28,9 +28,9 @@ void Emitter::load_guest_address(Reg dst, u64 address) {
 
 void Emitter::load_extended(Reg dst, unsigned n, unsigned from, bool sign, unsigned to) {
   if (n == kZero) return mov_imm(dst, 0);
-  if (in_memory(n) && !fresh(n)) return sign ? movsx(to, from, dst, slot(n)) : movzx(from, dst, slot(n));
-  Reg src = use(n, dst, from == 32 && !sign ? 32 : 64);
-  if (src == dst && in_memory(n) && from == 32 && !sign) return;
+  if (cheap_in_memory(n)) return sign ? movsx(to, from, dst, slot(n)) : movzx(from, dst, slot(n));
+  if (from == 32 && !sign) return load(dst, n, 32);
+  Reg src = use_any(n, dst);
   sign ? movsx(to, from, dst, src) : movzx(from, dst, src);
 }
 
@@ -38,16 +38,6 @@ void Emitter::load_extended(Reg dst, unsigned n, unsigned from, bool sign, unsig
 
 void Emitter::vop(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, unsigned n) {
   if (vhome(n) != Xmm::none) return sse3(prefix, map, opcode, dst, a, vhome(n));
-  if (Xmm copy = vcopy(n); copy != Xmm::none) {
-    // Arithmetic of floating point and logic of doublewords exist for all registers; else through the destination.
-    bool arithmetic = map == 1 && opcode >= 0x58 && opcode <= 0x5e && opcode != 0x5a && opcode != 0x5b;
-    bool logic = map == 1 && prefix == 0x66 && (opcode == 0xdb || opcode == 0xdf || opcode == 0xeb || opcode == 0xef);
-    if (arithmetic || logic) return evex(prefix, map, opcode, dst, a, copy, arithmetic && (prefix == 0x66 || prefix == 0xf2));
-    if (dst != a) {
-      from_copy(dst, copy);
-      return sse3(prefix, map, opcode, dst, a, dst);
-    }
-  }
   sse3(prefix, map, opcode, dst, a, vslot(n));
 }
 
@@ -208,11 +198,19 @@ static u32 writes_word(u32 word) {
   return 0;
 }
 
+void Emitter::begin_instruction() {
+  // Templates of floating point and vectors write general registers by opcodes that the assembler does not keep book of.
+  keeps_book_ = (insn_.word >> 25 & 7) != 7 && (insn_.word & 0xbe000000) != 0x0c000000;
+  if (!keeps_book_) join();
+}
+
 void Emitter::end_instruction() {
   u32 general = may_write_general(insn_.word), word = writes_word(insn_.word);
   // A base that is written back and loaded too has whatever the semantics say.
   bool is_load = (insn_.word >> 25 & 5) == 4;
   if (is_load && general & 1u << (insn_.word >> 5 & 31)) word &= ~(1u << (insn_.word >> 5 & 31));
+  if (made_way_around_ || !keeps_book_) join();
+  made_way_around_ = false;
   known_ = (known_ & ~general) | made_known_;
   known_address_ = (known_address_ & ~general) | made_known_address_;
   zero_above_word_ = (zero_above_word_ & ~general) | word;
@@ -225,8 +223,6 @@ void Emitter::end_instruction() {
   moved_ = made_moved_ || (moved_ && !(written & (1u << moved_to_ | 1u << moved_from_)));
   sha256_ = made_sha256_;
   made_moved_ = made_sha256_ = false;
-  copied_ = (copied_ & ~written) | made_copied_;
-  made_copied_ = 0;
   zero_above_32_ = (zero_above_32_ & ~written) | made_zero_above_32_;
   zero_above_64_ = (zero_above_64_ & ~written) | made_zero_above_64_ | made_zero_above_32_;
   made_zero_above_64_ = made_zero_above_32_ = 0;
@@ -245,14 +241,9 @@ void Emitter::call_semantics() {
   }
 }
 
-void Emitter::semantics_if(CC cc) { region_.add_cold_semantics(jcc32(cc)); }
-
-void Emitter::after_cold_semantics(u32 word) {
-  if (!host().avx512vl) return;
-  for (u32 left = may_write(word); left; left &= left - 1) {
-    unsigned n = static_cast<unsigned>(__builtin_ctz(left));
-    if (vector_copy(n) != Xmm::none) evex(0, 1, 0x28, vector_copy(n), Xmm::x0, vslot(n), false);
-  }
+void Emitter::semantics_if(CC cc) {
+  region_.add_cold_semantics(jcc32(cc));
+  made_way_around_ = true;
 }
 
 void Emitter::jump(u64 target) {
@@ -272,25 +263,26 @@ void Emitter::call(u64 target) {
   commit(30, Reg::rax);
   push(Reg::rax);
   region_.call(*this, target);
-  lea(64, Reg::rsp, Mem(Reg::rsp, 8));
+  pop(Reg::rcx);  // a byte, and 0.1 ns less than LEA: the host's stack engine follows it
 }
 
-// rax = target. Leaves rcx = the entry of this thread's table; ZF set when it is the right one.
-static void look_up(Emitter& e, Reg target) {
+// rax = target. Compares it with the key of its place in this thread's table; returns where the host address is then: rcx is used.
+static Mem look_up(Emitter& e, Reg target) {
   if (target != Reg::rax) e.mov(64, Reg::rax, target);
-  if (e.fp_context()) e.alu_imm(Alu::or_, 64, Reg::rax, 1);
-  e.lea(32, Reg::rcx, Mem(Reg::none, Reg::rax, 4, 0));
-  e.alu_imm(Alu::and_, 32, Reg::rcx, ((1 << run::kLookupBits) - 1) << 4);
-  e.alu(Alu::add, 64, Reg::rcx, state(offsetof(ThreadState, lookup)));
-  e.alu(Alu::cmp, 64, Reg::rax, Mem(Reg::rcx, 0));
+  e.mov(32, Reg::rcx, Reg::rax);
+  e.alu_imm(Alu::and_, 32, Reg::rcx, ((1 << run::kLookupBits) - 1) << 2);
+  Mem entry(Reg::rbp, Reg::rcx, 4, run::kLookupOffset - run::kStateBias);
+  e.alu(Alu::cmp, 64, Reg::rax, entry);
+  entry.disp += static_cast<i32>(offsetof(run::LookupEntry, host));
+  return entry;
 }
 
 void Emitter::jump_indirect(Reg target) {
   settle_flags();
   form_ = FlagsForm::Home;
-  look_up(*this, target);
+  Mem host = look_up(*this, target);
   region_.add_cold_indirect(jcc32(CC::ne), false);
-  Assembler::jmp(Mem(Reg::rcx, 8));
+  Assembler::jmp(host);
 }
 
 void Emitter::call_indirect(Reg target) {
@@ -300,10 +292,10 @@ void Emitter::call_indirect(Reg target) {
   load_guest_address(Reg::rdx, pc_ + 4);
   commit(30, Reg::rdx);
   push(Reg::rdx);
-  look_up(*this, Reg::rax);
+  Mem host = look_up(*this, Reg::rax);
   region_.add_cold_indirect(jcc32(CC::ne), true);
-  Assembler::call(Mem(Reg::rcx, 8));
-  lea(64, Reg::rsp, Mem(Reg::rsp, 8));
+  Assembler::call(host);
+  pop(Reg::rcx);
 }
 
 void Emitter::return_to(Reg target) {

@@ -7,7 +7,8 @@
 //    The numbers: 0-30, kZero = 31, kSP = 32 (`e.sp(i.Rn())` maps 31 to kSP). 32-bit results must be zero-extended to 64 bits
 //    in the register that is committed (32-bit host operations do that).
 //  * Scratch: rax, rcx, rdx, xmm0-xmm2; nothing survives from one template to the next, except where a template that stands
-//    directly behind another asks for it (`behind_...`).
+//    directly behind another asks for it (`behind_...`), and what `load` and `use` find there by themselves: a home in memory
+//    that was loaded or committed from rax, rcx or rdx is still in it while nobody wrote there (the assembler knows).
 //  * What is known: within a block the emitter remembers constants, addresses, zeros above and which memory homes were written
 //    lately. It is only ever used to say the same in fewer or faster instructions: at every boundary the guest's state is whole,
 //    for a signal may come there and whoever goes on behind it enters new code.
@@ -49,7 +50,7 @@ class Emitter : public x64::Assembler {
 
   const x64::Features& host() const { return x64::g_features; }
   u64 pc() const { return pc_; }
-  u8 fp_context() const { return fp_context_; }
+  a64::FpContext fp_context() const { return fp_context_; }
 
   /* -- General registers ------------------------------------------------------------------------------------------ */
   static unsigned sp(unsigned n) { return n == 31 ? kSP : n; }
@@ -64,22 +65,32 @@ class Emitter : public x64::Assembler {
       mov_imm(dst, 0);
     else if (home(n) != Reg::none) {
       if (home(n) != dst || size != 64) mov(size, dst, home(n));
-    }
-    else
+    } else if (Reg held = holder(n); held != Reg::none) {
+      if (held != dst || (size == 32 && !zero_above_word(n))) mov(size, dst, held);
+    } else {
       mov(size, dst, slot(n));
+      if (size == 64) hold(n, dst);
+    }
   }
   // A register holding Xn: read only. With a home, the upper half of W operands is whatever X has.
   Reg use(unsigned n, Reg scratch, unsigned size = 64) {
     if (n != kZero && home(n) != Reg::none) return home(n);
+    if (n != kZero && holder(n) == scratch) return scratch;
     load(scratch, n, size);
     return scratch;
+  }
+  // The same; any scratch register may be the answer, so ask for this operand last or write no other before it is used.
+  Reg use_any(unsigned n, Reg scratch, unsigned size = 64) {
+    Reg held = in_memory(n) ? holder(n) : Reg::none;
+    return held != Reg::none ? held : use(n, scratch, size);
   }
   Reg def(unsigned n, Reg scratch) { return n != kZero && home(n) != Reg::none ? home(n) : scratch; }
   void commit(unsigned n, Reg value) {
     if (n == kZero) return;
     if (home(n) == Reg::none) {
       mov(64, slot(n), value);
-      fresh_ |= 1u << n;
+      written_in_place(n);
+      if (value <= Reg::rdx) hold(n, value);
     } else if (home(n) != value)
       mov(64, home(n), value);
   }
@@ -87,15 +98,32 @@ class Emitter : public x64::Assembler {
   // 1 cycle from the store); as an operand of anything else the load waits for the store (7.6 cycles). A home that was not
   // written lately is an operand that costs nothing.
   bool fresh(unsigned n) const { return n < 31 && (fresh_ >> n & 1); }
-  void written_in_place(unsigned n) { fresh_ |= 1u << n; }
+  void written_in_place(unsigned n) {
+    fresh_ |= 1u << n;
+    for (u8& held : held_)
+      if (held == n) held = kZero;
+  }
+  // Which of rax, rcx and rdx still holds Xn, whose home is in memory, from this block's last templates?
+  Reg holder(unsigned n) const {
+    for (unsigned r = 0; r < 3; r++)
+      if (held_[r] == n && !written(Reg(r))) return Reg(r);
+    return Reg::none;
+  }
+  // Two operands for one instruction that reads both.
+  void use_both(unsigned n, Reg* a, unsigned m, Reg* b, unsigned size = 64) {
+    *a = use_any(n, holder(m) == Reg::rax ? Reg::rdx : Reg::rax, size);
+    *b = use_any(m, *a == Reg::rcx ? Reg::rdx : Reg::rcx, size);
+  }
+  // Xn is best taken from memory, as an operand.
+  bool cheap_in_memory(unsigned n) const { return in_memory(n) && !fresh(n) && holder(n) == Reg::none; }
   // dst = dst op Xn; `scratch` is used for memory homes. Changes flags.
   void alu_with(Alu op, unsigned size, Reg dst, unsigned n, Reg scratch = Reg::rcx) {
     if (n == kZero)
       alu_imm(op, size, dst, 0);
-    else if (in_memory(n) && !fresh(n))
+    else if (cheap_in_memory(n))
       alu(op, size, dst, slot(n));
     else
-      alu(op, size, dst, use(n, scratch, size));
+      alu(op, size, dst, use_any(n, scratch, size));
   }
   // dst = the low `from` bits of Xn, extended. Flags survive.
   void load_extended(Reg dst, unsigned n, unsigned from, bool sign, unsigned to = 64);
@@ -114,11 +142,8 @@ class Emitter : public x64::Assembler {
   bool near(u64 address) const;
 
   /* -- Vectors ---------------------------------------------------------------------------------------------------- */
-  static Xmm vhome(unsigned n) { return kVectorHomes[n]; }
+  static Xmm vhome(unsigned n) { return vector_home(n); }
   static Mem vslot(unsigned n, unsigned byte = 0) { return state(offsetof(CpuState, v) + 16 * n + byte); }
-  // The copy of Vn's memory home (homes.h), or none.
-  Xmm vcopy(unsigned n) const { return copied_ >> n & 1 ? vector_copy(n) : Xmm::none; }
-  void from_copy(Xmm dst, Xmm copy) { evex(0, 1, 0x28, dst, Xmm::x0, copy, false); }  // VMOVAPS
   Xmm vuse(unsigned n, Xmm scratch) {
     if (vhome(n) != Xmm::none) return vhome(n);
     vload(scratch, n);
@@ -127,15 +152,21 @@ class Emitter : public x64::Assembler {
   void vload(Xmm dst, unsigned n) {
     if (vhome(n) != Xmm::none)
       movaps(dst, vhome(n));
-    else if (vcopy(n) != Xmm::none)
-      from_copy(dst, vcopy(n));
     else
       movaps(dst, vslot(n));
   }
+  // The same for instructions without an EVEX form: one of xmm0-15.
+  Xmm vuse_low(unsigned n, Xmm scratch) {
+    Xmm x = vuse(n, scratch);
+    if (x < Xmm::x16) return x;
+    movaps(scratch, x);
+    return scratch;
+  }
+  Xmm vdef_low(unsigned n, Xmm scratch) { return vhome(n) < Xmm::x16 ? vhome(n) : scratch; }
   Xmm vdef(unsigned n, Xmm scratch) { return vhome(n) != Xmm::none ? vhome(n) : scratch; }
   void vcommit(unsigned n, Xmm value) {
     if (vhome(n) == Xmm::none)
-      store_home(n, value);
+      movaps(vslot(n), value);
     else
       movaps(vhome(n), value);
   }
@@ -145,7 +176,7 @@ class Emitter : public x64::Assembler {
       movq(vhome(n), value);
     } else {
       movq(value, value);
-      store_home(n, value);
+      movaps(vslot(n), value);
     }
     set_zero_above(n, 64);
   }
@@ -213,8 +244,6 @@ class Emitter : public x64::Assembler {
   /* -- Leaving ---------------------------------------------------------------------------------------------------- */
   void call_semantics();
   void semantics_if(CC cc);
-  // In the cold path, between the call of the semantics and the way back: copies of what they may have written.
-  void after_cold_semantics(u32 word);
   // Unconditional and conditional transfer to a guest pc: inside the region, to known code, or through a patchable exit.
   // Call settle_flags() before condition(), for what comes between condition() and jump_if must not change EFLAGS.
   void jump(u64 target);
@@ -240,44 +269,47 @@ class Emitter : public x64::Assembler {
     *which |= 1u << n;
     constants_[n] = value;
   }
+  void hold(unsigned n, Reg scratch) {
+    if (!keeps_book_) return;
+    held_[static_cast<u8>(scratch)] = static_cast<u8>(n);
+    keep(scratch);
+  }
   bool float_form() const { return form_ == FlagsForm::Float || form_ == FlagsForm::FloatSwapped; }
   void forget_zeros() {  // and everything else that is known within a block only
-    zero_above_64_ = zero_above_32_ = copied_ = 0;
+    zero_above_64_ = zero_above_32_ = 0;
     fresh_ = known_ = known_address_ = zero_above_word_ = 0;
     aes_round_ = AesRound::None;
     reversed_ = ~0u;
     moved_ = sha256_ = false;
+    join();
   }
+  void begin_instruction();
   void end_instruction();
-  void store_home(unsigned n, Xmm value) {
-    movaps(vslot(n), value);
-    if (vector_copy(n) == Xmm::none || !host().avx512vl) return;
-    evex(0, 1, 0x28, vector_copy(n), Xmm::x0, value, false);
-    made_copied_ |= 1u << n;
-  }
   void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
 
   RegionBuilder& region_;
   u64 pc_ = 0;
   unsigned index_ = 0;  // of the instruction in the region
   Insn insn_;
-  u8 fp_context_ = 0;
+  a64::FpContext fp_context_ = a64::FpContext::Trapping;
   FlagsForm form_ = FlagsForm::Home;  // != Home: EFLAGS hold NZCV so
   bool home_valid_ = true;            // memory holds NZCV too
   bool live_out_ = false;
   u32 zero_above_64_ = 0, zero_above_32_ = 0;            // by guest register
   u32 made_zero_above_64_ = 0, made_zero_above_32_ = 0;  // by the current instruction
-  u32 copied_ = 0, made_copied_ = 0;
   u32 fresh_ = 0, known_ = 0, known_address_ = 0, zero_above_word_ = 0;  // by guest register
   u32 made_known_ = 0, made_known_address_ = 0;                          // by the current instruction
   u64 constants_[31];
+  u8 held_[3] = {kZero, kZero, kZero};  // guest registers in rax, rcx, rdx, where those were not written since
   AesRound aes_round_ = AesRound::None, made_aes_round_ = AesRound::None;
   u8 aes_register_ = 0;
   bool moved_ = false, made_moved_ = false, sha256_ = false, made_sha256_ = false;
   u8 moved_to_ = 0, moved_from_ = 0;  // moved_: two vector registers hold the same
   Sha256State sha256_state_{};
   unsigned reversed_ = ~0u, made_reversed_ = ~0u;
-  bool needed_ = false;  // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones
+  bool keeps_book_ = true;        // the current instruction's template writes general registers by named methods only
+  bool made_way_around_ = false;  // the current instruction may have been done by its semantics
+  bool needed_ = false;           // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones
 };
 
 }  // namespace grus::a64_to_x64

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: MIT
-// What the floating-point templates share: operands without the rest of their registers, and the checks after
-// which a host result is the guest's.
+// What the floating-point templates share: operands without the rest of their registers, and how a host result is made to be
+// the guest's.
 //
-// Host arithmetic runs under the guest's rounding mode with every exception masked, and MXCSR's sticky bits
-// become FPSR's, so an operation may execute only on lanes the guest asks for and only once, or exactly. What
-// differs is decided by a check behind the operation, which sends the instruction to its semantics before
-// anything is committed:
-//  * NaN results: which operand's payload wins, and the sign of the default NaN.
-//  * A result of exactly the smallest normal magnitude: Arm detects tininess before rounding, x86 after it
-//  with an unbounded
-//    exponent, so it matters when a result is less than half a unit below. Addition and subtraction have no
-//    inexact results there; a quotient of two significands of p bits is at least 2^-p away from 1. They need
-//    no such check.
-// All of this is for FPCR with FZ, DN, AHP and FZ16 clear (`host_arithmetic`); other contexts run the
-// semantics.
+// Host arithmetic runs under the guest's rounding mode and MXCSR's sticky bits become FPSR's, so an operation may execute only
+// on lanes the guest asks for and only once, or exactly. Where host and guest differ:
+//  * Invalid operations: the default NaN's sign, signalling NaNs beside quiet ones, integers out of range, minima and maxima with
+//    a NaN. In context Trapping the host's invalid-operation exception is unmasked: it is raised before anything is written,
+//    exactly in these cases, and run/fault.cpp has the instruction executed by its semantics. In context Checked a check
+//    behind the operation sends the instruction there before anything is committed.
+//  * Which of two quiet NaNs becomes the result: the first operand on both sides, as long as a template keeps their order. Fused
+//    multiply-add takes the addend first, the host last: there a NaN is made to trap by a comparison, or looked for.
+//  * A result of exactly the smallest normal magnitude: Arm detects tininess before rounding, x86 after it with an unbounded
+//    exponent, so FPSR.UFC is missing when a result less than half a unit below was rounded up. The result is right, so only
+//    Checked looks for it (products and sums with products; addition and subtraction have no inexact results there, and a
+//    quotient of two significands of p bits is at least 2^-p away from 1).
+// A thread begins in Trapping. It goes to Checked for good when it first reads or writes FPSR, and when many operations were
+// invalid: a trap costs some microseconds. So FPSR is exact for all who look at it, but for UFC when somebody reads it who has
+// never written it (docs/limits.md).
+// All of this is for FPCR with FZ, DN, AHP and FZ16 clear (`host_arithmetic`); other contexts run the semantics.
 #pragma once
 #include "translate/a64_to_x64/simd.h"
 
@@ -33,15 +37,17 @@ inline constexpr u8 kEqual = 0, kLess = 1, kLessEqual = 2, kUnordered = 3;
 inline u8 scalar_prefix(bool is_double) { return is_double ? 0xf2 : 0xf3; }
 inline u8 packed_prefix(bool is_double) { return is_double ? 0x66 : 0; }
 
-// Which checks a result needs.
-enum class Check : u8 { Nan, NanAndTiny };
+// Which results a check behind the operation looks for in context Checked. Fused: of multiply-add.
+enum class Check : u8 { Nan, NanAndTiny, Fused };
 
 // false: the template has called the semantics and is done.
 inline bool host_arithmetic(Emitter& e) {
-  if (e.fp_context() == 0) return true;
+  if (e.fp_context() != a64::FpContext::Semantics) return true;
   e.call_semantics();
   return false;
 }
+// Do invalid operations trap?
+inline bool traps(const Emitter& e) { return e.fp_context() == a64::FpContext::Trapping; }
 
 /* -- Scalars
  * ---------------------------------------------------------------------------------------------------------
@@ -50,9 +56,7 @@ inline bool host_arithmetic(Emitter& e) {
 // x = Vn's low element, zero above. x is not Vn's home.
 inline void load_scalar(Emitter& e, bool is_double, Xmm x, unsigned n) {
   Xmm home = Emitter::vhome(n);
-  if (Xmm copy = e.vcopy(n); copy != Xmm::none && (is_double || e.zero_above(n, 32))) {
-    e.zero_above(n, is_double ? 64 : 32) ? e.from_copy(x, copy) : e.evex(0xf3, 1, 0x7e, x, Xmm::x0, copy, true);  // VMOVQ
-  } else if (home == Xmm::none) {
+  if (home == Xmm::none) {
     is_double ? e.movq(x, Emitter::vslot(n)) : e.movd(x, Emitter::vslot(n));
   } else if (e.zero_above(n, is_double ? 64 : 32)) {
     e.movaps(x, home);
@@ -82,14 +86,26 @@ inline void clear_above(Emitter& e, bool is_double, Xmm x) {
   e.byte(0x0e);
 }
 
-// Where a result may be made before the checks have passed: not in an operand that the semantics would read.
+// Where a result may be made: not in an operand that the semantics would read when a check behind the operation fails.
 inline Xmm result_register(Emitter& e, unsigned d, bool is_operand) {
-  return is_operand ? kA : e.vdef(d, kA);
+  return is_operand && (!traps(e) || !e.vex) ? kA : e.vdef(d, kA);
 }
 
-// Changes EFLAGS and kB.
+// CMPLTPS and its kin call a quiet NaN invalid too: where that traps nothing needs to be tested. Changes kB or k1.
+inline void trap_nan(Emitter& e, u8 prefix, Xmm x) { e.compare_only(prefix, kB, x, x, kLess); }
+
+// A multiply-add that negates nothing differs for a NaN in the addend only, next to another one or to infinity times zero. Where
+// that can trap it does so beforehand, and the result is made in the addend's place. `vector_opcode`: of VFMADD231PS and its kin.
+inline bool addend_traps(Emitter& e, u8 vector_opcode) { return traps(e) && (vector_opcode & ~1) == 0xb8; }
+
+// Changes kB, and EFLAGS with care for what they hold.
 inline void check_scalar(Emitter& e, bool is_double, Xmm x, Check check) {
+  if (traps(e)) {
+    if (check == Check::Fused) trap_nan(e, scalar_prefix(is_double), x);
+    return;
+  }
   u8 p = packed_prefix(is_double);
+  e.clobber_flags();
   if (check == Check::Nan) {
     e.sse(p, 1, kUcomi, x, x);
     return e.semantics_if(CC::p);
@@ -104,12 +120,16 @@ inline void check_scalar(Emitter& e, bool is_double, Xmm x, Check check) {
  * ---------------------------------------------------------------------------------------------------------
  */
 
-// Changes EFLAGS, rax and kB. Every lane is looked at.
+// Changes kB, rax, and EFLAGS with care for what they hold. Every lane is looked at.
 inline void check_vector(Emitter& e, bool is_double, Xmm x, Check check) {
+  if (traps(e)) {
+    if (check == Check::Fused) trap_nan(e, packed_prefix(is_double), x);
+    return;
+  }
   u8 p = packed_prefix(is_double);
+  e.clobber_flags();
   if (check == Check::Nan) {
-    e.sse3(p, 1, kCompare, kB, x, x);
-    e.byte(kUnordered);
+    e.compare(p, kB, x, x, kUnordered);
   } else {
     Mem tiny = e.constant(is_double ? Constant::SmallestNormal64 : Constant::SmallestNormal32);
     e.sse3(0, 1, kAnd, kB, x, e.constant(is_double ? Constant::Magnitude64 : Constant::Magnitude32));
@@ -169,9 +189,9 @@ inline void require_below(Emitter& e, bool is_double, unsigned n, unsigned limit
   e.semantics_if(CC::ae);
 }
 
-// CVTTSD2SI and its kin into rax.
-inline void truncate_to_general(Emitter& e, bool is_double, bool wide, Xmm x) {
-  e.sse(scalar_prefix(is_double), 1, 0x2c, Xmm(Reg::rax), x, wide);
+// CVTTSD2SI and its kin.
+inline void truncate_to_general(Emitter& e, Reg dst, bool is_double, bool wide, Xmm x) {
+  e.sse(scalar_prefix(is_double), 1, 0x2c, Xmm(dst), x, wide);
 }
 
 // x = x * 2^exponent, exactly: far from either end of the range. Changes rax and kB.

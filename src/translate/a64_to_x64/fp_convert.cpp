@@ -16,19 +16,29 @@ namespace {
 // Toward zero, signed. Out of range gives the most negative integer, and invalid.
 void to_signed(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
+  if (traps(e)) {
+    Reg r = e.def(i.Rd(), Reg::rax);
+    truncate_to_general(e, r, i.sz(), i.sf(), e.vuse(i.Rn(), kA));
+    return e.commit(i.Rd(), r);
+  }
   e.clobber_flags();
-  truncate_to_general(e, i.sz(), i.sf(), e.vuse(i.Rn(), kA));
+  truncate_to_general(e, Reg::rax, i.sz(), i.sf(), e.vuse(i.Rn(), kA));
   e.alu_imm(Alu::cmp, i.sf() ? 64 : 32, Reg::rax, 1);
   e.semantics_if(CC::o);
   e.commit(i.Rd(), Reg::rax);
 }
 
-// Not negative and below 2^32 or 2^63.
+// Without VCVTTSD2USI and traps: not negative and below 2^32 or 2^63.
 void to_unsigned(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
+  if (traps(e) && e.host().avx512vl) {
+    Reg r = e.def(i.Rd(), Reg::rax);
+    e.evex(scalar_prefix(i.sz()), 1, 0x78, Xmm(r), Xmm::x0, e.vuse(i.Rn(), kA), i.sf());
+    return e.commit(i.Rd(), r);
+  }
   e.clobber_flags();
   require_below(e, i.sz(), i.Rn(), i.sf() ? 63 : 32, false);
-  truncate_to_general(e, i.sz(), true, e.vuse(i.Rn(), kA));
+  truncate_to_general(e, Reg::rax, i.sz(), true, e.vuse(i.Rn(), kA));
   e.commit(i.Rd(), Reg::rax);
 }
 
@@ -40,7 +50,7 @@ void to_rounded(Emitter& e, Insn i, u8 mode, bool is_unsigned) {
   e.xorps_self(kA);
   e.sse3(0x66, 3, i.sz() ? 0x0b : 0x0a, kA, kA, e.vuse(i.Rn(), kB));
   e.byte(mode);
-  truncate_to_general(e, i.sz(), true, kA);
+  truncate_to_general(e, Reg::rax, i.sz(), true, kA);
   if (!i.sf()) e.mov(32, Reg::rax, Reg::rax);
   e.commit(i.Rd(), Reg::rax);
 }
@@ -76,7 +86,7 @@ void to_away(Emitter& e, Insn i, bool is_unsigned) {
   require_below(e, i.sz(), i.Rn(), i.sf() ? 62 : is_unsigned ? 31 : 30, !is_unsigned);
   load_scalar(e, i.sz(), kA, i.Rn());
   round_away(e, i.sz(), false, 0);
-  truncate_to_general(e, i.sz(), true, kB);
+  truncate_to_general(e, Reg::rax, i.sz(), true, kB);
   if (!i.sf()) e.mov(32, Reg::rax, Reg::rax);
   e.commit(i.Rd(), Reg::rax);
 }
@@ -97,7 +107,7 @@ void to_fixed(Emitter& e, Insn i, bool is_unsigned) {
   e.semantics_if(CC::ae);
   load_scalar(e, i.sz(), kA, i.Rn());
   scale(e, i.sz(), kA, static_cast<int>(fbits));
-  truncate_to_general(e, i.sz(), true, kA);
+  truncate_to_general(e, Reg::rax, i.sz(), true, kA);
   if (!i.sf()) e.mov(32, Reg::rax, Reg::rax);
   e.commit(i.Rd(), Reg::rax);
 }
@@ -106,7 +116,6 @@ void to_fixed(Emitter& e, Insn i, bool is_unsigned) {
 
 void FCVT_s_to_d(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_scalar(e, false, kA, i.Rn());
   e.sse3(0xf3, 1, 0x5a, kA, kA, kA);
   check_scalar(e, true, kA, Check::Nan);
@@ -114,8 +123,7 @@ void FCVT_s_to_d(Emitter& e, Insn i) {
 }
 void FCVT_d_to_s(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
-  Xmm x = result_register(e, i.Rd(), i.Rd() == i.Rn());
+  Xmm x = i.Rd() == i.Rn() ? kA : e.vdef(i.Rd(), kA);
   e.xorps_self(x);
   e.sse3(0xf2, 1, 0x5a, x, x, e.vuse(i.Rn(), kB));
   check_scalar(e, false, x, Check::NanAndTiny);
@@ -126,7 +134,6 @@ void FCVT_d_to_s(Emitter& e, Insn i) {
 static void from_half(Emitter& e, Insn i, bool to_double) {
   if (!e.host().f16c) return e.call_semantics();
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   if (Emitter::vhome(i.Rn()) == Xmm::none) {
     e.movzx(16, Reg::rax, Emitter::vslot(i.Rn()));
   } else {

@@ -17,38 +17,29 @@ Constant magnitude_low(bool is_double) {
 }
 Constant sign_low(bool is_double) { return is_double ? Constant::SignLow64 : Constant::SignLow32; }
 
-void binary(Emitter& e, Insn i, u8 opcode, bool commutative, Check check, bool negate = false) {
+// The order of the operands decides between NaNs. The first one lends what is above the result: zeros.
+void binary(Emitter& e, Insn i, u8 opcode, Check check, bool negate = false) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   unsigned n = i.Rn(), m = i.Rm(), d = i.Rd();
-  // The first operand lends what is above the result: zeros for nothing when they are known, or when it is
-  // loaded from memory.
-  unsigned bits = i.sz() ? 64 : 32;
-  bool known = e.zero_above(n, bits) && Emitter::vhome(n) != Xmm::none;
-  bool other_known = e.zero_above(m, bits) && Emitter::vhome(m) != Xmm::none;
-  if (commutative && !known &&
-      (other_known || (Emitter::vhome(n) != Xmm::none && Emitter::vhome(m) == Xmm::none))) {
-    n = i.Rm();
-    m = i.Rn();
-  }
   Xmm x = result_register(e, d, d == n || d == m);
-  e.vop(scalar_prefix(i.sz()), 1, opcode, x, scalar_operand(e, i.sz(), x, n), m);
+  e.vop(scalar_prefix(i.sz()), 1, opcode, x, scalar_operand(e, i.sz(), d == m ? kA : x, n), m);
   check_scalar(e, i.sz(), x, check);
   if (negate) e.sse3(0, 1, kXor, x, x, e.constant(sign_low(i.sz())));
   commit_scalar(e, i.sz(), d, x);
 }
 
 // The host's minimum and maximum take their second operand when both are zero: with both orders, and sees a
-// negative zero (or its absence) in either. NaNs go to the semantics before MINSD raises invalid for a quiet
-// one.
+// negative zero (or its absence) in either. MINSD calls any NaN invalid: where that does not trap it must not see one.
 void minimum_maximum(Emitter& e, Insn i, bool is_maximum) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   u8 prefix = scalar_prefix(i.sz()), opcode = is_maximum ? kMax : kMin;
   load_scalar(e, i.sz(), kA, i.Rn());
   load_scalar(e, i.sz(), kB, i.Rm());
-  e.sse(packed_prefix(i.sz()), 1, kUcomi, kA, kB);
-  e.semantics_if(CC::p);
+  if (!traps(e)) {
+    e.clobber_flags();
+    e.sse(packed_prefix(i.sz()), 1, kUcomi, kA, kB);
+    e.semantics_if(CC::p);
+  }
   e.movaps(kC, kA);
   e.sse3(prefix, 1, opcode, kA, kA, kB);
   e.sse3(prefix, 1, opcode, kB, kB, kC);
@@ -60,22 +51,18 @@ void minimum_maximum(Emitter& e, Insn i, bool is_maximum) {
 void multiply_add(Emitter& e, Insn i, u8 opcode) {
   if (!e.host().fma) return e.call_semantics();
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   unsigned n = i.Rn(), m = i.Rm(), a = i.Ra(), d = i.Rd();
-  if (Emitter::vhome(n) == Xmm::none) {
-    n = i.Rm();
-    m = i.Rn();
-  }
-  Xmm x = result_register(e, d, d == n || d == m || d == a);
+  bool checked = !addend_traps(e, opcode);
+  if (!checked) trap_nan(e, scalar_prefix(i.sz()), e.vuse(a, kC));
+  bool is_operand = checked ? d == n || d == m || d == a : (d == n || d == m) && d != a;
+  Xmm x = is_operand ? kA : e.vdef(d, kA);
   Xmm left = e.vuse(n, kB);
   load_scalar(e, i.sz(), x, a);
   if (Emitter::vhome(m) != Xmm::none)
     e.sse3(0x66, 2, opcode, x, left, Emitter::vhome(m), i.sz());
-  else if (e.vcopy(m) != Xmm::none)
-    e.evex(0x66, 2, opcode, x, left, e.vcopy(m), i.sz());
   else
     e.sse3(0x66, 2, opcode, x, left, Emitter::vslot(m), 0, i.sz());
-  check_scalar(e, i.sz(), x, Check::NanAndTiny);
+  if (checked) check_scalar(e, i.sz(), x, Check::Fused);
   commit_scalar(e, i.sz(), d, x);
 }
 
@@ -95,7 +82,7 @@ void compare_operands(Emitter& e, Insn i, bool against_zero, bool signal_nans, F
   }
   unsigned left = form == FlagsForm::Float ? n : m, right = form == FlagsForm::Float ? m : n;
   Xmm x = e.vuse(left, kA);
-  if (Emitter::vhome(right) != Xmm::none || e.vcopy(right) != Xmm::none)
+  if (Emitter::vhome(right) != Xmm::none)
     e.sse(prefix, 1, opcode, x, e.vuse(right, kB));
   else
     e.sse(prefix, 1, opcode, x, Emitter::vslot(right));
@@ -126,7 +113,6 @@ void conditional_compare(Emitter& e, Insn i, bool signal_nans) {
 
 void round(Emitter& e, Insn i, u8 mode) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   unsigned d = i.Rd(), n = i.Rn();
   Xmm x = result_register(e, d, d == n);
   load_scalar(e, i.sz(), x, n);
@@ -166,7 +152,6 @@ void FNEG_s(Emitter& e, Insn i) {
 }
 void FSQRT_s(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   unsigned d = i.Rd(), n = i.Rn();
   Xmm x = result_register(e, d, d == n);
   Xmm operand = scalar_operand(e, i.sz(), x, n);
@@ -192,11 +177,11 @@ void FRINTX_s(Emitter& e, Insn i) { round(e, i, kByMxcsr); }
 /* -- Two and three sources
  * ------------------------------------------------------------------------------------------- */
 
-void FADD_s(Emitter& e, Insn i) { binary(e, i, kAdd, true, Check::Nan); }
-void FSUB_s(Emitter& e, Insn i) { binary(e, i, kSub, false, Check::Nan); }
-void FMUL_s(Emitter& e, Insn i) { binary(e, i, kMul, true, Check::NanAndTiny); }
-void FDIV_s(Emitter& e, Insn i) { binary(e, i, kDiv, false, Check::Nan); }
-void FNMUL_s(Emitter& e, Insn i) { binary(e, i, kMul, true, Check::NanAndTiny, true); }
+void FADD_s(Emitter& e, Insn i) { binary(e, i, kAdd, Check::Nan); }
+void FSUB_s(Emitter& e, Insn i) { binary(e, i, kSub, Check::Nan); }
+void FMUL_s(Emitter& e, Insn i) { binary(e, i, kMul, Check::NanAndTiny); }
+void FDIV_s(Emitter& e, Insn i) { binary(e, i, kDiv, Check::Nan); }
+void FNMUL_s(Emitter& e, Insn i) { binary(e, i, kMul, Check::NanAndTiny, true); }
 // The numeric forms differ for NaNs only.
 void FMAX_s(Emitter& e, Insn i) { minimum_maximum(e, i, true); }
 void FMIN_s(Emitter& e, Insn i) { minimum_maximum(e, i, false); }

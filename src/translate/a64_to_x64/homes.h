@@ -3,6 +3,7 @@
 // rbp = &cpu.x[16], rsp = return-prediction stack, rax rcx rdx and xmm0-2 are scratch within one template.
 #pragma once
 #include "host/x86_64/assembler.h"
+#include "host/x86_64/features.h"
 #include "run/thread_state.h"
 
 namespace grus::a64_to_x64 {
@@ -20,16 +21,15 @@ inline constexpr Reg kHomes[33] = {
     Reg::none, Reg::r14,  Reg::r15,  Reg::r12,  Reg::r11,  Reg::none, Reg::none, Reg::none, Reg::none,
     Reg::none, Reg::none, Reg::none, Reg::none, Reg::none, Reg::r13};
 
-inline constexpr Xmm kVectorHomes[32] = {
-    Xmm::x3,   Xmm::x4,   Xmm::x5,   Xmm::x6,   Xmm::x7,   Xmm::x8,   Xmm::x9,   Xmm::x10,
-    Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none,
-    Xmm::x11,  Xmm::x12,  Xmm::x13,  Xmm::x14,  Xmm::x15,  Xmm::none, Xmm::none, Xmm::none,
-    Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none};
-
-// With AVX-512VL, what a block has written to the memory home of V8-V15 or V21-V28 is also in xmm16-xmm31 until the block ends: a
-// vector that was just stored takes 10 cycles to come back. No home: nobody but the block's own templates looks there.
-inline constexpr Xmm vector_copy(unsigned n) {
-  return n >= 8 && n < 16 ? Xmm(n + 8) : n >= 21 && n < 29 ? Xmm(n + 3) : Xmm::none;
+// V8-V15 and V21-V28 live in xmm16-xmm31 where the host has them (AVX-512VL), else in memory, from where a vector takes 10 cycles
+// to come back when it was just stored.
+inline Xmm vector_home(unsigned n) {
+  constexpr Xmm kLow[32] = {Xmm::x3,   Xmm::x4,   Xmm::x5,   Xmm::x6,   Xmm::x7,   Xmm::x8,   Xmm::x9,   Xmm::x10,
+                            Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none,
+                            Xmm::x11,  Xmm::x12,  Xmm::x13,  Xmm::x14,  Xmm::x15,  Xmm::none, Xmm::none, Xmm::none,
+                            Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none, Xmm::none};
+  if (kLow[n] != Xmm::none || !x64::g_features.avx512vl || n >= 29) return kLow[n];
+  return Xmm(n < 16 ? n + 8 : n + 3);
 }
 
 inline constexpr Mem state(size_t offset) { return Mem(Reg::rbp, static_cast<i32>(offset) - run::kStateBias); }

@@ -12,17 +12,24 @@ namespace {
 unsigned size_of(Insn i) { return i.sf() ? 64 : 32; }
 bool fits32(i64 v) { return v == static_cast<i32>(v); }
 
-// Can an operation that changes EFLAGS work on the memory home directly?
+// Can an operation that changes EFLAGS work on the memory home directly? Not where the value is at hand: the next who reads it
+// would wait for a store whose own load waited.
 bool in_place(Emitter& e, unsigned size, unsigned d, unsigned n) {
-  return size == 64 && d == n && d < 31 && Emitter::in_memory(d) && !e.flags_held();
+  return size == 64 && d == n && d < 31 && Emitter::in_memory(d) && !e.flags_held() && e.holder(d) == Reg::none;
+}
+
+// d = n. From a home or a scratch register that holds it straight into a home in memory.
+void move(Emitter& e, unsigned size, unsigned d, unsigned n) {
+  if (Emitter::in_memory(d) && n != kZero && (size == 64 || e.zero_above_word(n))) return e.commit(d, e.use_any(n, Reg::rax));
+  Reg dst = e.def(d, Reg::rax);
+  e.load(dst, n, size);
+  e.commit(d, dst);
 }
 
 // d = n + constant, the guest's flags untouched.
 void add_constant(Emitter& e, unsigned size, unsigned d, unsigned n, i64 constant) {
   if (constant == 0) {
-    Reg dst = e.def(d, Reg::rax);
-    if (size == 32 || d != n) e.load(dst, n, size);
-    if (d != n || size == 32) e.commit(d, dst);
+    if (size == 32 || d != n) move(e, size, d, n);
     return;
   }
   u64 address;
@@ -38,19 +45,23 @@ void add_constant(Emitter& e, unsigned size, unsigned d, unsigned n, i64 constan
     return e.written_in_place(d);
   }
   Reg dst = e.def(d, Reg::rax);
-  e.lea(size, dst, Mem(e.use(n, Reg::rax), static_cast<i32>(constant)));
+  e.lea(size, dst, Mem(e.use_any(n, Reg::rax), static_cast<i32>(constant)));
   e.commit(d, dst);
 }
 
 // The flag-setting forms with a constant: cmp when the result is dropped.
 void add_sub_constant_flags(Emitter& e, Alu op, unsigned size, unsigned d, unsigned n, i32 constant) {
   e.clobber_flags();
+  if (op == Alu::add && constant) {  // x + c and x - -c: the same NZCV, but for c = 0
+    op = Alu::sub;
+    constant = -constant;
+  }
   FlagsForm form = op == Alu::sub ? FlagsForm::Sub : FlagsForm::Add;
   if (op == Alu::sub && d == kZero) {
-    if (Emitter::in_memory(n) && !e.fresh(n))
+    if (e.cheap_in_memory(n))
       e.alu_imm(Alu::cmp, size, Emitter::slot(n), constant);
     else
-      e.alu_imm(Alu::cmp, size, e.use(n, Reg::rax, size), constant);
+      e.alu_imm(Alu::cmp, size, e.use_any(n, Reg::rax, size), constant);
   } else {
     if (in_place(e, size, d, n)) {
       e.alu_imm(op, 64, Emitter::slot(d), constant);
@@ -96,10 +107,14 @@ void subtract_by_lea(Emitter& e, unsigned size, unsigned d, unsigned n, Reg righ
 // d = n op m for registers as they are; the flags are the caller's business.
 void binary(Emitter& e, Alu op, unsigned size, unsigned d, unsigned n, unsigned m) {
   if (in_place(e, size, d, n) && m != kZero) {
-    e.alu(op, 64, Emitter::slot(d), e.use(m, Reg::rcx));
+    e.alu(op, 64, Emitter::slot(d), e.use_any(m, Reg::rcx));
     return e.written_in_place(d);
   }
   Reg dst = e.def(d, Reg::rax);
+  if (dst == Reg::rax && op != Alu::sub && m != kZero && e.holder(m) == Reg::rax) {  // commutative
+    e.alu_with(op, size, dst, n);
+    return e.commit(d, dst);
+  }
   if (d == m && d != n && dst != Reg::rax) {
     if (op == Alu::sub) {
       e.load(Reg::rax, n, size);
@@ -120,8 +135,9 @@ void add_sub_shift(Emitter& e, Insn i, Alu op, bool flags) {
   // add with a small left shift is one LEA.
   if (!flags && op == Alu::add && i.shift() == 0 && amount <= 3 && n != kZero && m != kZero) {
     Reg dst = e.def(d, Reg::rax);
-    Reg base = e.use(n, Reg::rax, size);
-    e.lea(size, dst, Mem(base, e.use(m, Reg::rcx, size), static_cast<u8>(1 << amount), 0));
+    Reg base, index;
+    e.use_both(n, &base, m, &index, size);
+    e.lea(size, dst, Mem(base, index, static_cast<u8>(1 << amount), 0));
     e.commit(d, dst);
     return;
   }
@@ -134,11 +150,15 @@ void add_sub_shift(Emitter& e, Insn i, Alu op, bool flags) {
     if (amount == 0) {
       if (n != kZero && !Emitter::in_memory(n)) {
         e.alu_with(Alu::cmp, size, Emitter::home(n), m);
-      } else if (Emitter::in_memory(n) && !e.fresh(n) && m != kZero && !Emitter::in_memory(m)) {
+      } else if (e.cheap_in_memory(n) && m != kZero && !Emitter::in_memory(m)) {
         e.alu(Alu::cmp, size, Emitter::slot(n), Emitter::home(m));
-      } else {
+      } else if (n == kZero || m == kZero || e.cheap_in_memory(m)) {
         e.load(Reg::rax, n, size);
         e.alu_with(Alu::cmp, size, Reg::rax, m);
+      } else {
+        Reg left, right;
+        e.use_both(n, &left, m, &right, size);
+        e.alu(Alu::cmp, size, left, right);
       }
     } else {
       Reg right = shifted(e, size, m, i.shift(), amount);
@@ -234,10 +254,10 @@ void logical_imm(Emitter& e, Insn i, Alu op, bool flags) {
   e.clobber_flags();
   i64 imm = size == 32 ? static_cast<i64>(static_cast<i32>(mask)) : static_cast<i64>(mask);
   if (flags && d == kZero && fits32(imm)) {
-    if (Emitter::in_memory(n) && !e.fresh(n))
+    if (e.cheap_in_memory(n))
       e.test_imm(size, Emitter::slot(n), static_cast<i32>(imm));
     else
-      e.test_imm(size, e.use(n, Reg::rax, size), static_cast<i32>(imm));
+      e.test_imm(size, e.use_any(n, Reg::rax, size), static_cast<i32>(imm));
     e.set_flags(FlagsForm::Logic);
     return;
   }
@@ -261,20 +281,27 @@ void logical_imm(Emitter& e, Insn i, Alu op, bool flags) {
 void logical_shift(Emitter& e, Insn i, Alu op, bool invert, bool flags) {
   unsigned size = size_of(i), d = i.Rd(), n = i.Rn(), m = i.Rm(), amount = i.imm6();
   if (!flags && op == Alu::or_ && n == kZero && amount == 0) {  // mov, mvn
+    if (!invert) return move(e, size, d, m);
     Reg dst = e.def(d, Reg::rax);
     e.load(dst, m, size);
-    if (invert) e.not_(size, dst);
+    e.not_(size, dst);
     e.commit(d, dst);
     return;
   }
   e.clobber_flags();
   if (flags && !invert && d == kZero && amount == 0 && n != kZero) {
-    if (m != kZero && Emitter::in_memory(m) && !Emitter::in_memory(n) && !e.fresh(m))
-      e.rm(size, 0x85, Emitter::home(n), Emitter::slot(m));  // test
-    else if (Emitter::in_memory(n) && m != n && !e.fresh(n))
-      e.rm(size, 0x85, e.use(m, Reg::rcx, size), Emitter::slot(n));
-    else
-      e.test(size, e.use(n, Reg::rax, size), m == n ? e.use(n, Reg::rax, size) : e.use(m, Reg::rcx, size));
+    Reg left, right;
+    if (e.cheap_in_memory(m) && m != n) {
+      e.rm(size, 0x85, e.use_any(n, Reg::rax, size), Emitter::slot(m));  // test
+    } else if (e.cheap_in_memory(n) && m != n) {
+      e.rm(size, 0x85, e.use_any(m, Reg::rcx, size), Emitter::slot(n));
+    } else {
+      if (m == n)
+        left = right = e.use_any(n, Reg::rax, size);
+      else
+        e.use_both(n, &left, m, &right, size);
+      e.test(size, left, right);
+    }
     e.set_flags(FlagsForm::Logic);
     return;
   }
@@ -339,7 +366,12 @@ void BICS_shift(Emitter& e, Insn i) { logical_shift(e, i, Alu::and_, true, true)
 void MOVZ(Emitter& e, Insn i) {
   Reg dst = e.def(i.Rd(), Reg::rax);
   u64 value = static_cast<u64>(i.imm16()) << (16 * i.hw());
-  e.mov_imm(dst, value);
+  if (value || e.flags_held()) {
+    e.mov_imm(dst, value);
+  } else {
+    e.clobber_flags();
+    e.alu(Alu::xor_, 32, dst, dst);
+  }
   e.commit(i.Rd(), dst);
   e.set_known(i.Rd(), value);
 }
@@ -458,7 +490,7 @@ static void select(Emitter& e, Insn i, Else otherwise) {
   }
   Reg dst = e.def(d, Reg::rax);
   if (dst == other) {  // d's home holds m: keep it unless the condition holds
-    if (n == kZero || Emitter::home(n) != Reg::none || e.fresh(n)) {
+    if (!e.cheap_in_memory(n)) {
       Reg source = e.use(n, Reg::rax, size);
       e.cmov(size, cc, dst, source);
     } else {

@@ -29,7 +29,8 @@ Address address(Emitter& e, unsigned rn, i64 offset, Writeback mode, bool pair =
   // What ADRP has made: its page and the low bits here in one operand.
   if (mode == Writeback::None && !pair && e.known_address(base, &known) && e.near(known + static_cast<u64>(offset)))
     return Address{Mem::rip(known + static_cast<u64>(offset)), base, offset, mode};
-  Reg r = e.use(base, Reg::rcx);
+  // Where the new base is computed, and behind the first load of a pair, the old one must be left: in rcx.
+  Reg r = mode == Writeback::None && !pair ? e.use_any(base, Reg::rcx) : e.use(base, Reg::rcx);
   return Address{Mem(r, static_cast<i32>(mode == Writeback::Post ? 0 : offset)), base, offset, mode};
 }
 
@@ -69,28 +70,37 @@ void load_signed(Emitter& e, unsigned lsize, bool to32, unsigned t, const Addres
   e.commit(t, dst);
 }
 
+// A scratch register that the address does not use.
+Reg beside(const Mem& m) {
+  auto uses = [&](Reg r) { return m.base == r || m.index == r; };
+  return !uses(Reg::rax) ? Reg::rax : !uses(Reg::rdx) ? Reg::rdx : Reg::rcx;
+}
+
 void store(Emitter& e, unsigned lsize, unsigned t, const Address& a) {
   if (a.mode != Writeback::None && t == a.base) return e.call_semantics();
   unsigned size = 8u << lsize;
   if (t == kZero)
     e.mov_imm(size, a.access, 0);
   else
-    e.mov(size, a.access, e.use(t, Reg::rax));
+    e.mov(size, a.access, e.use_any(t, beside(a.access)));
   write_back(e, a);
 }
 
 // rcx or the base register with an index operand; register offsets have no writeback.
 Mem register_offset(Emitter& e, Insn i, unsigned lsize) {
-  Reg base = e.use(Emitter::sp(i.Rn()), Reg::rcx);
+  Reg base, index;
   unsigned shift = i.scaled() ? lsize : 0;
-  if (i.Rm() == kZero) return Mem(base, 0);
-  Reg index;
-  if (i.option() & 1 || (i.option() == 2 && e.zero_above_word(i.Rm()))) {
-    index = e.use(i.Rm(), Reg::rdx);
-  } else {  // UXTW, SXTW
-    index = Reg::rdx;
-    e.load_extended(index, i.Rm(), 32, i.option() == 6);
+  if (shift <= 3 && i.Rm() != kZero && (i.option() & 1 || (i.option() == 2 && e.zero_above_word(i.Rm())))) {
+    e.use_both(Emitter::sp(i.Rn()), &base, i.Rm(), &index);
+    return Mem(base, index, static_cast<u8>(1u << shift), 0);
   }
+  base = e.use(Emitter::sp(i.Rn()), Reg::rcx);
+  if (i.Rm() == kZero) return Mem(base, 0);
+  index = Reg::rdx;
+  if (i.option() & 1)
+    index = e.use(i.Rm(), Reg::rdx);
+  else  // UXTW, SXTW
+    e.load_extended(index, i.Rm(), 32, i.option() == 6);
   if (shift <= 3) return Mem(base, index, static_cast<u8>(1u << shift), 0);
   // 16-byte elements: scale by 8 twice over.
   if (index != Reg::rdx) e.mov(64, Reg::rdx, index);
@@ -124,8 +134,8 @@ void store_vector(Emitter& e, unsigned lsize, unsigned t, const Address& a) {
   switch (lsize) {
     case 0:
     case 1:
-      e.movd(Reg::rax, src);
-      e.mov(8u << lsize, a.access, Reg::rax);
+      e.movd(beside(a.access), src);
+      e.mov(8u << lsize, a.access, beside(a.access));
       break;
     case 2: e.movd(a.access, src); break;
     case 3: e.movq(a.access, src); break;
@@ -145,8 +155,9 @@ void load_pair(Emitter& e, Insn i, Writeback mode, bool sign) {
   Mem second = a.access;
   second.disp += static_cast<i32>(bytes);
   // The first register may be the base of the second access, and the second access may fault: first into scratch.
-  Reg first = Reg::rax;
-  Reg other = e.def(t2, Reg::rdx);
+  // The second ends in rax, where RET wants x30.
+  Reg first = Reg::rdx;
+  Reg other = e.def(t2, Reg::rax);
   if (sign)
     e.movsx(64, 32, first, a.access);
   else
@@ -171,7 +182,7 @@ void store_pair(Emitter& e, Insn i, Writeback mode) {
     if (r == kZero)
       e.mov_imm(size, m, 0);
     else
-      e.mov(size, m, e.use(r, Reg::rax));
+      e.mov(size, m, e.use_any(r, Reg::rax));
   };
   put(a.access, t);
   put(second, t2);

@@ -20,7 +20,7 @@ void multiply_add(Emitter& e, Insn i, bool subtract) {
   e.load(Reg::rax, i.Rn(), size);
   if (i.Rm() == kZero)
     e.mov_imm(Reg::rax, 0);
-  else if (Emitter::in_memory(i.Rm()) && !e.fresh(i.Rm()))
+  else if (e.cheap_in_memory(i.Rm()))
     e.imul(size, Reg::rax, Emitter::slot(i.Rm()));
   else
     e.imul(size, Reg::rax, e.use(i.Rm(), Reg::rcx, size));

@@ -107,7 +107,7 @@ void finish_narrow(Emitter& e, Insn i, unsigned size, Xmm x) {
 }
 
 void set_high_half(Emitter& e, unsigned d, Xmm x) {
-  if (Emitter::vhome(d) == Xmm::none && e.vcopy(d) == Xmm::none) return e.movq(Emitter::vslot(d, 8), x);
+  if (Emitter::vhome(d) == Xmm::none) return e.movq(Emitter::vslot(d, 8), x);
   Xmm v = e.vuse(d, kC);
   op(e, kUnpackLow[3], v, v, x);
   e.vcommit(d, v);

@@ -33,7 +33,7 @@ void aes_round(Emitter& e, Insn i, HostOp last, AesRound kind) {
   if (!e.host().aes) return e.call_semantics();
   op(e, kXor, kA, e.vuse(i.Rd(), kA), i.Rn());
   zero(e, kB);
-  Xmm x = e.vdef(i.Rd(), kC);
+  Xmm x = e.vdef_low(i.Rd(), kC);
   op(e, last, x, kA, kB);
   e.vcommit(i.Rd(), x);
   e.set_aes_round(kind, i.Rd());
@@ -42,7 +42,7 @@ void aes_round(Emitter& e, Insn i, HostOp last, AesRound kind) {
 // A host round of what AESE or AESD began with is its result mixed.
 bool mixed_round(Emitter& e, Insn i, HostOp round, AesRound kind) {
   if (!e.behind_aes_round(kind, i.Rn())) return false;
-  Xmm x = e.vdef(i.Rd(), kA);
+  Xmm x = e.vdef_low(i.Rd(), kA);
   op(e, round, x, kA, kB);
   e.vcommit(i.Rd(), x);
   return true;
@@ -113,15 +113,15 @@ void AESMC(Emitter& e, Insn i) {
 void AESIMC(Emitter& e, Insn i) {
   if (!e.host().aes) return e.call_semantics();
   if (mixed_round(e, i, kAesDec, AesRound::Decrypt)) return;
-  Xmm x = e.vdef(i.Rd(), kA);
-  op1(e, kAesImc, x, i.Rn());
+  Xmm x = e.vdef_low(i.Rd(), kA);
+  op1(e, kAesImc, x, e.vuse_low(i.Rn(), kA));
   e.vcommit(i.Rd(), x);
 }
 
 void PMULL_64(Emitter& e, Insn i) {
   if (!e.host().pclmul) return e.call_semantics();
   e.vload(kA, i.Rn());
-  op_imm(e, HostOp{3, 0x44}, kA, kA, i.Rm(), i.Q() ? 0x11 : 0x00);
+  op_imm(e, HostOp{3, 0x44}, kA, kA, e.vuse_low(i.Rm(), kB), i.Q() ? 0x11 : 0x00);
   e.vcommit(i.Rd(), kA);
 }
 
@@ -144,7 +144,7 @@ void SHA256H2(Emitter& e, Insn i) {
 
 void SHA256SU0(Emitter& e, Insn i) {
   if (!e.host().sha) return e.call_semantics();
-  Xmm n = e.vuse(i.Rn(), kB);
+  Xmm n = e.vuse_low(i.Rn(), kB);
   e.vload(kA, i.Rd());
   sha(e, kSha256Message1, kA, n);
   e.vcommit(i.Rd(), kA);
@@ -152,7 +152,7 @@ void SHA256SU0(Emitter& e, Insn i) {
 
 void SHA256SU1(Emitter& e, Insn i) {
   if (!e.host().sha) return e.call_semantics();
-  Xmm m = e.vuse(i.Rm(), kB);
+  Xmm m = e.vuse_low(i.Rm(), kB);
   e.movaps(kA, m);
   op_imm(e, kAlign, kA, kA, i.Rn(), 4);  // Vm:Vn, from the second word
   op(e, kAdd[2], kA, kA, i.Rd());

@@ -20,7 +20,6 @@ void finish(Emitter& e, Insn i, Xmm x) { simd::finish(e, i, x); }
 
 void three_same(Emitter& e, Insn i, u8 opcode, Check check, bool absolute = false) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   unsigned n = i.Rn(), m = i.Rm(), d = i.Rd();
   u8 prefix = packed_prefix(i.sz());
   Xmm x = kA;
@@ -41,7 +40,6 @@ void three_same(Emitter& e, Insn i, u8 opcode, Check check, bool absolute = fals
 
 void one_source(Emitter& e, Insn i, u8 map, u8 prefix, u8 opcode, int immediate = -1) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_vector(e, i, kA, i.Rn());
   e.sse(prefix, map, opcode, kA, kA);
   if (immediate >= 0) e.byte(static_cast<u8>(immediate));
@@ -49,23 +47,29 @@ void one_source(Emitter& e, Insn i, u8 map, u8 prefix, u8 opcode, int immediate 
   finish(e, i, kA);
 }
 
+// Vd where a multiply-add may be made. Changes kB.
+Xmm load_addend(Emitter& e, Insn i, u8 opcode) {
+  bool in_place = addend_traps(e, opcode);
+  Xmm x = in_place && i.Q() ? e.vuse(i.Rd(), kA) : kA;
+  if (x == kA) load_vector(e, i, kA, i.Rd());
+  if (in_place) trap_nan(e, packed_prefix(i.sz()), x);
+  return x;
+}
+
 // VFMADD231PS and its kin, with the addend in Vd.
 void multiply_add(Emitter& e, Insn i, u8 opcode) {
   if (!e.host().fma) return e.call_semantics();
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
-  load_vector(e, i, kA, i.Rd());
+  Xmm x = load_addend(e, i, opcode);
   Xmm left = vector_operand(e, i, i.Rn(), kB);
   if (!i.Q())
-    e.sse3(0x66, 2, opcode, kA, left, vector_operand(e, i, i.Rm(), kC), i.sz());
+    e.sse3(0x66, 2, opcode, x, left, vector_operand(e, i, i.Rm(), kC), i.sz());
   else if (Emitter::vhome(i.Rm()) != Xmm::none)
-    e.sse3(0x66, 2, opcode, kA, left, Emitter::vhome(i.Rm()), i.sz());
-  else if (e.vcopy(i.Rm()) != Xmm::none)
-    e.evex(0x66, 2, opcode, kA, left, e.vcopy(i.Rm()), i.sz());
+    e.sse3(0x66, 2, opcode, x, left, Emitter::vhome(i.Rm()), i.sz());
   else
-    e.sse3(0x66, 2, opcode, kA, left, Emitter::vslot(i.Rm()), 0, i.sz());
-  check_vector(e, i.sz(), kA, Check::NanAndTiny);
-  finish(e, i, kA);
+    e.sse3(0x66, 2, opcode, x, left, Emitter::vslot(i.Rm()), 0, i.sz());
+  if (!addend_traps(e, opcode)) check_vector(e, i.sz(), x, Check::Fused);
+  finish(e, i, x);
 }
 
 /* -- By element
@@ -82,7 +86,6 @@ void load_element(Emitter& e, Insn i, bool low_half) {
 
 void multiply_element(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_element(e, i, !i.Q());
   load_vector(e, i, kA, i.Rn());
   e.sse3(packed_prefix(i.sz()), 1, kMul, kA, kA, kC);
@@ -92,17 +95,14 @@ void multiply_element(Emitter& e, Insn i) {
 void multiply_add_element(Emitter& e, Insn i, u8 opcode) {
   if (!e.host().fma) return e.call_semantics();
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_element(e, i, !i.Q());
-  Xmm left = vector_operand(e, i, i.Rn(), kB);
-  load_vector(e, i, kA, i.Rd());
-  e.sse3(0x66, 2, opcode, kA, left, kC, i.sz());
-  check_vector(e, i.sz(), kA, Check::NanAndTiny);
-  finish(e, i, kA);
+  Xmm x = load_addend(e, i, opcode);
+  e.sse3(0x66, 2, opcode, x, vector_operand(e, i, i.Rn(), kB), kC, i.sz());
+  if (!addend_traps(e, opcode)) check_vector(e, i.sz(), x, Check::Fused);
+  finish(e, i, x);
 }
 void scalar_multiply_element(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_element(e, i, false);
   load_scalar(e, i.sz(), kA, i.Rn());
   e.sse3(scalar_prefix(i.sz()), 1, kMul, kA, kA, kC);
@@ -112,12 +112,11 @@ void scalar_multiply_element(Emitter& e, Insn i) {
 void scalar_multiply_add_element(Emitter& e, Insn i, u8 opcode) {
   if (!e.host().fma) return e.call_semantics();
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_element(e, i, false);
   Xmm left = e.vuse(i.Rn(), kB);
   load_scalar(e, i.sz(), kA, i.Rd());
   e.sse3(0x66, 2, opcode, kA, left, kC, i.sz());
-  check_scalar(e, i.sz(), kA, Check::NanAndTiny);
+  check_scalar(e, i.sz(), kA, Check::Fused);
   commit_scalar(e, i.sz(), i.Rd(), kA);
 }
 
@@ -126,7 +125,6 @@ void scalar_multiply_add_element(Emitter& e, Insn i, u8 opcode) {
 
 void absolute_difference(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_scalar(e, i.sz(), kA, i.Rn());
   e.vop(scalar_prefix(i.sz()), 1, kSub, kA, kA, i.Rm());
   check_scalar(e, i.sz(), kA, Check::Nan);
@@ -146,8 +144,11 @@ void combine(Emitter& e, bool is_double, bool is_maximum) {
   e.sse3(prefix, 1, opcode, kB, kB, kC);
   e.sse3(0, 1, is_maximum ? kAnd : kOr, kA, kA, kB);
 }
-// To the semantics when a lane of kA or kB is a NaN. Changes rax, kC and EFLAGS.
+// To the semantics when a lane of kA or kB is a NaN: by a trap of `combine`, or here. Changes rax, kC, and EFLAGS with care for
+// what they hold.
 void require_ordered(Emitter& e, bool is_double) {
+  if (traps(e)) return;
+  e.clobber_flags();
   u8 prefix = packed_prefix(is_double);
   e.sse3(prefix, 1, kCompare, kC, kA, kB);
   e.byte(kUnordered);
@@ -158,7 +159,6 @@ void require_ordered(Emitter& e, bool is_double) {
 
 void minimum_maximum(Emitter& e, Insn i, bool is_maximum) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_vector(e, i, kA, i.Rn());
   load_vector(e, i, kB, i.Rm());
   require_ordered(e, i.sz());
@@ -189,7 +189,6 @@ void load_pairs(Emitter& e, Insn i) {
 }
 void pairwise(Emitter& e, Insn i, bool is_maximum) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_pairs(e, i);
   require_ordered(e, i.sz());
   combine(e, i.sz(), is_maximum);
@@ -197,7 +196,6 @@ void pairwise(Emitter& e, Insn i, bool is_maximum) {
 }
 void scalar_pairwise(Emitter& e, Insn i, bool is_maximum) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_scalar(e, i.sz(), kA, i.Rn());
   simd::shuffle_words(e, kB, i.Rn(), i.sz() ? 0xee : 0x55);
   clear_above(e, i.sz(), kB);
@@ -207,7 +205,6 @@ void scalar_pairwise(Emitter& e, Insn i, bool is_maximum) {
 }
 void across(Emitter& e, Insn i, bool is_maximum) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   e.vload(kA, i.Rn());
   simd::shuffle_words(e, kB, kA, 0x4e);
   require_ordered(e, false);
@@ -292,24 +289,16 @@ EXTREME(FMAXNM, true)
 EXTREME(FMINNM, false)
 #undef EXTREME
 
+// Not HADDPS: nobody says which operand it takes for the first.
 void FADDP_v(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
-  u8 prefix = i.sz() ? 0x66 : 0xf2;  // HADDPD, HADDPS
-  if (i.Q()) {
-    e.vload(kA, i.Rn());
-    e.vop(prefix, 1, 0x7c, kA, kA, i.Rm());
-  } else {
-    load_vector(e, i, kA, i.Rn());
-    e.vop(0x66, 1, 0x14, kA, kA, i.Rm());
-    e.sse3(prefix, 1, 0x7c, kA, kA, kA);
-  }
+  load_pairs(e, i);
+  e.sse3(packed_prefix(i.sz()), 1, kAdd, kA, kA, kB);
   check_vector(e, i.sz(), kA, Check::Nan);
   finish(e, i, kA);
 }
 void FADDP_s(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_scalar(e, i.sz(), kA, i.Rn());
   simd::shuffle_words(e, kB, i.Rn(), i.sz() ? 0xee : 0x55);
   e.sse3(scalar_prefix(i.sz()), 1, kAdd, kA, kA, kB);

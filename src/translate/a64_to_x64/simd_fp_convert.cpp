@@ -25,7 +25,6 @@ void round_lanes(Emitter& e, bool is_double, Xmm x, u8 mode) {
 
 void round_integral(Emitter& e, Insn i, u8 mode) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   load_vector(e, i, kA, i.Rn());
   round_lanes(e, i.sz(), kA, mode);
   check_vector(e, i.sz(), kA, Check::Nan);
@@ -52,12 +51,14 @@ void require_below_away(Emitter& e, Insn i) {
 // kA = kA's doubles as integers, which fit; else the semantics. Changes rax, rdx and kB.
 void doubles_to_integers(Emitter& e) {
   simd::shuffle_words(e, kB, kA, 0xee);
-  truncate_to_general(e, true, true, kA);
-  e.sse(0xf2, 1, 0x2c, Xmm(Reg::rdx), kB, true);
-  e.alu_imm(Alu::cmp, 64, Reg::rax, 1);
-  e.semantics_if(CC::o);
-  e.alu_imm(Alu::cmp, 64, Reg::rdx, 1);
-  e.semantics_if(CC::o);
+  truncate_to_general(e, Reg::rax, true, true, kA);
+  truncate_to_general(e, Reg::rdx, true, true, kB);
+  if (!traps(e)) {
+    e.alu_imm(Alu::cmp, 64, Reg::rax, 1);
+    e.semantics_if(CC::o);
+    e.alu_imm(Alu::cmp, 64, Reg::rdx, 1);
+    e.semantics_if(CC::o);
+  }
   e.movq(kA, Reg::rax);
   e.sse3(0x66, 3, 0x22, kA, kA, Xmm(Reg::rdx), true);  // PINSRQ
   e.byte(1);
@@ -65,17 +66,19 @@ void doubles_to_integers(Emitter& e) {
 
 void to_signed(Emitter& e, Insn i, u8 mode) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
+  if (!traps(e)) e.clobber_flags();
   load_vector(e, i, kA, i.Rn());
   if (mode != kTruncate) round_lanes(e, i.sz(), kA, mode);
   if (i.sz()) {
     doubles_to_integers(e);
   } else {
     e.sse(0xf3, 1, 0x5b, kA, kA);  // CVTTPS2DQ
-    e.sse3(0x66, 1, 0x76, kB, kA, e.constant(Constant::Sign32));
-    e.sse(0, 1, kMoveMask, Xmm(Reg::rax), kB);
-    e.test(32, Reg::rax, Reg::rax);
-    e.semantics_if(CC::ne);
+    if (!traps(e)) {
+      e.sse3(0x66, 1, 0x76, kB, kA, e.constant(Constant::Sign32));
+      e.sse(0, 1, kMoveMask, Xmm(Reg::rax), kB);
+      e.test(32, Reg::rax, Reg::rax);
+      e.semantics_if(CC::ne);
+    }
   }
   finish(e, i, kA);
 }
@@ -114,7 +117,7 @@ void to_unsigned(Emitter& e, Insn i) {
 
 void scalar_to_signed(Emitter& e, Insn i, u8 mode) {
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
+  if (!traps(e)) e.clobber_flags();
   Xmm x = e.vuse(i.Rn(), kA);
   if (mode != kTruncate) {
     e.xorps_self(kB);
@@ -122,9 +125,11 @@ void scalar_to_signed(Emitter& e, Insn i, u8 mode) {
     e.byte(mode);
     x = kB;
   }
-  truncate_to_general(e, i.sz(), i.sz(), x);
-  e.alu_imm(Alu::cmp, i.sz() ? 64 : 32, Reg::rax, 1);
-  e.semantics_if(CC::o);
+  truncate_to_general(e, Reg::rax, i.sz(), i.sz(), x);
+  if (!traps(e)) {
+    e.alu_imm(Alu::cmp, i.sz() ? 64 : 32, Reg::rax, 1);
+    e.semantics_if(CC::o);
+  }
   e.movq(kA, Reg::rax);
   commit_scalar(e, i.sz(), i.Rd(), kA);
 }
@@ -132,7 +137,7 @@ void scalar_to_unsigned(Emitter& e, Insn i) {
   if (!host_arithmetic(e)) return;
   e.clobber_flags();
   require_below(e, i.sz(), i.Rn(), i.sz() ? 63 : 32, false);
-  truncate_to_general(e, i.sz(), true, e.vuse(i.Rn(), kA));
+  truncate_to_general(e, Reg::rax, i.sz(), true, e.vuse(i.Rn(), kA));
   e.movq(kA, Reg::rax);
   commit_scalar(e, i.sz(), i.Rd(), kA);
 }
@@ -243,7 +248,6 @@ void UCVTF_sfix(Emitter& e, Insn i) { scalar_from_integer(e, i, i.immh() >= 8, t
 void FCVTL(Emitter& e, Insn i) {
   if (!i.sz() && !e.host().f16c) return e.call_semantics();
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   unsigned n = i.Rn();
   if (i.Q() && Emitter::vhome(n) != Xmm::none)
     simd::shuffle_words(e, kA, n, 0xee);
@@ -258,7 +262,6 @@ void FCVTL(Emitter& e, Insn i) {
 void FCVTN(Emitter& e, Insn i) {
   if (!i.sz()) return e.call_semantics();
   if (!host_arithmetic(e)) return;
-  e.clobber_flags();
   e.sse(0x66, 1, 0x5a, kA, e.vuse(i.Rn(), kA));  // CVTPD2PS clears the upper half
   check_vector(e, false, kA, Check::NanAndTiny);
   if (!i.Q()) return e.vcommit(i.Rd(), kA);

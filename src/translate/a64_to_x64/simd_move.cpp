@@ -31,18 +31,19 @@ void extract(Emitter& e, Reg dst, unsigned n, Element x) {
 
 // The element of Vd = src (general); the rest of Vd stays.
 void insert(Emitter& e, unsigned d, Element x, Reg src) {
-  Xmm v = Emitter::vhome(d), copy = e.vcopy(d);
-  if (v == Xmm::none && copy == Xmm::none) return e.mov(bits_of(x.size), Emitter::vslot(d, x.byte()), src);
-  if (v == Xmm::none) {  // whole: a load of the vector behind the store of a part would wait for the cache
-    v = kA;
-    e.from_copy(v, copy);
-  }
+  Xmm v = Emitter::vhome(d);
+  if (v == Xmm::none) return e.mov(bits_of(x.size), Emitter::vslot(d, x.byte()), src);
   if (x.size == 1)
     e.sse3(0x66, 1, 0xc4, v, v, Xmm(src));
   else
     e.sse3(0x66, 3, x.size == 0 ? 0x20 : 0x22, v, v, Xmm(src), x.size == 3);
   e.byte(static_cast<u8>(x.index));
-  e.vcommit(d, v);
+}
+
+// dst = one double of a (bit 0), then one of b (bit 1): unlike PBLENDW for all registers.
+void shuffle_doubles(Emitter& e, Xmm dst, Xmm a, Xmm b, u8 which) {
+  e.sse3(0x66, 1, 0xc6, dst, a, b);
+  e.byte(which);
 }
 
 u64 replicate(u64 value, unsigned bits) {
@@ -210,12 +211,17 @@ void INS_elem(Emitter& e, Insn i) {
       // MOVLPS and MOVHPS take eight bytes of memory.
       e.sse3(0, 1, to.index ? 0x16 : 0x12, dst, dst, Emitter::vslot(n, from.byte()));
     } else if (to.index) {
-      if (from.index)
-        op_imm(e, kBlend16, dst, dst, src, 0xf0);
-      else
+      if (from.index == 0)
         op(e, kUnpackLow[3], dst, dst, src);
+      else if (e.vex)
+        shuffle_doubles(e, dst, dst, src, 2);
+      else
+        op_imm(e, kBlend16, dst, dst, src, 0xf0);
     } else if (from.index == 0) {
-      op_imm(e, kBlend16, dst, dst, src, 0x0f);
+      if (e.vex)
+        shuffle_doubles(e, dst, src, dst, 2);
+      else
+        op_imm(e, kBlend16, dst, dst, src, 0x0f);
     } else {
       // The high half of src, then the high half of dst.
       op(e, kUnpackHigh[3], kA, src, dst);

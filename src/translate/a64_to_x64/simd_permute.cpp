@@ -47,7 +47,7 @@ void transpose(Emitter& e, Insn i, bool odd) {
   unsigned size = i.size(), bits = bits_of(size);
   if (size == 3) return binary(e, i, odd ? kUnpackHigh[3] : kUnpackLow[3], i.Rn(), i.Rm(), false);
   // Lanes of twice the size: the low part from Vn, the high part from Vm.
-  Xmm n = e.vuse(i.Rn(), kA), m = e.vuse(i.Rm(), kB);
+  Xmm n = e.vuse_low(i.Rn(), kA), m = e.vuse_low(i.Rm(), kB);  // for PBLENDW
   if (odd) {
     shift_right(e, size + 1, kA, n, bits);
     n = kA;

@@ -120,12 +120,47 @@ void MRS_NZCV(CpuState& cpu, Insn i) { cpu.set_X(i.Rt(), static_cast<u64>(cpu.nz
 void MSR_NZCV(CpuState& cpu, Insn i) { cpu.set_nzcv(cpu.X(i.Rt()) >> 28 & 15); }
 void MRS_FPCR(CpuState& cpu, Insn i) { cpu.set_X(i.Rt(), cpu.fpcr); }
 void MSR_FPCR(CpuState& cpu, Insn i) {
-  u8 before = cpu.fp_context;
+  FpContext before = cpu.fp_context;
   cpu.set_fpcr(cpu.W(i.Rt()));
   if (cpu.fp_context != before) cpu.raise(ExceptionKind::FpContextChange);
 }
-void MRS_FPSR(CpuState& cpu, Insn i) { cpu.set_X(i.Rt(), cpu.fpsr_merged()); }
-void MSR_FPSR(CpuState& cpu, Insn i) { cpu.set_fpsr(cpu.W(i.Rt())); }
+
+// Whoever looks at FPSR wants it exact, and so Checked code from now on (registers.h): feclearexcept, fetestexcept and the like.
+// Not so three common accesses, for which it is exact already or does not matter:
+//  * MRS directly behind an operation. Somebody to whom its exceptions matter has cleared FPSR before. libgcc's long double
+//    raises its exceptions so, and does not use what it reads.
+//  * MSR with an MRS behind it and only conversions to integers between them: Java's (int)f. These miss no underflow.
+//  * Both beside NZCV: Go's preemption saves and restores all registers.
+static void check_fp(CpuState& cpu, bool is_read) {
+  if (cpu.fp_checked) return;
+  constexpr u32 kRegister = ~31u, kMrsFpsr = 0xd53b4420, kMrsNzcv = 0xd53b4200, kMsrNzcv = 0xd51b4200;
+  auto word_at = [&](i64 n) {
+    u32 word = 0;
+    return load_guest(GuestAddr(cpu.pc + static_cast<u64>(4 * n)), &word) ? 0 : word;
+  };
+  auto is_operation = [](u32 word) { return (word >> 25 & 7) == 7; };  // Arm ARM C4.1: floating point and Advanced SIMD
+  if (is_read) {
+    if (is_operation(word_at(-1)) || (word_at(-2) & kRegister) == kMrsNzcv) return;
+  } else {
+    for (i64 n = 1; n <= 4; n++) {
+      u32 word = word_at(n);
+      if ((word & kRegister) == kMrsFpsr || (n == 2 && (word & kRegister) == kMsrNzcv)) return;
+      bool is_conversion = (word & 0x7fa0fc00) == 0x1e200000;  // between floating point and integer
+      if (is_operation(word) ? !is_conversion : (word >> 26 & 7) == 5) break;  // or a branch
+    }
+  }
+  FpContext before = cpu.fp_context;
+  cpu.check_fp();
+  if (cpu.fp_context != before) cpu.raise(ExceptionKind::FpContextChange);
+}
+void MRS_FPSR(CpuState& cpu, Insn i) {
+  cpu.set_X(i.Rt(), cpu.fpsr_merged());
+  check_fp(cpu, true);
+}
+void MSR_FPSR(CpuState& cpu, Insn i) {
+  cpu.set_fpsr(cpu.W(i.Rt()));
+  check_fp(cpu, false);
+}
 void MRS_TPIDR_EL0(CpuState& cpu, Insn i) { cpu.set_X(i.Rt(), cpu.tpidr_el0); }
 void MSR_TPIDR_EL0(CpuState& cpu, Insn i) { cpu.tpidr_el0 = cpu.X(i.Rt()); }
 void MRS_CNTVCT_EL0(CpuState& cpu, Insn i) { cpu.set_X(i.Rt(), host_counter_ns()); }
