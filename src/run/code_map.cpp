@@ -236,7 +236,7 @@ Window* window_of_host(u64 host) {
 
 namespace {
 constexpr u64 Window::*kCounted[] = {&Window::insns_distinct, &Window::insns_translated, &Window::bytes, &Window::regions_published};
-Window g_released;  // the sums of what is gone, for --stats
+constinit Window g_released{};  // the sums of what is gone, for --stats
 }  // namespace
 
 void release_replaced_windows() {
