@@ -32,17 +32,22 @@ static u64 guest_for_store(GuestAddr a, size_t n) {
 }
 
 // Words are faster than `rep movsb` below some hundred bytes (base/cstring.cpp); aligned ones fault where bytes would.
-static bool in_words(u64 a, size_t n) { return n < 512 && !((a | n) & 7); }
+static bool in_words(u64 a, size_t n) { return n < 512 && !(a & 7) && !(n & 3); }
 
 static MemoryFault copy_words(void* to, const void* from, size_t n) {
   u64 status = 0, addr = 0, at = 0, word;
   asm volatile(
-      "661: cmp %[n], %[at]\n"
-      " jae 662f\n"
+      "661: lea 8(%[at]), %[word]\n"
+      " cmp %[n], %[word]\n"
+      " ja 1f\n"
       " mov (%[from], %[at]), %[word]\n"
       " mov %[word], (%[to], %[at])\n"
       " add $8, %[at]\n"
-      " jmp 661b\n662:\n" FIXUP
+      " jmp 661b\n"
+      "1: cmp %[n], %[at]\n"
+      " je 662f\n"
+      " mov (%[from], %[at]), %k[word]\n"
+      " mov %k[word], (%[to], %[at])\n662:\n" FIXUP
       : "+a"(status), "+d"(addr), [at] "+&r"(at), [word] "=&r"(word)
       : [n] "r"(n), [from] "r"(from), [to] "r"(to)
       : "memory", "cc");
@@ -68,6 +73,22 @@ MemoryFault copy_to_guest(GuestAddr dst, const void* src, size_t n) {
                : "+a"(status), "+d"(addr), "+D"(to), "+S"(src), "+c"(n)
                :
                : "memory");
+  return {status, addr};
+}
+
+MemoryFault store_guest_words(GuestAddr a, const u32* at, const i32* values, size_t n) {
+  u64 status = 0, addr = 0, i = 0, place, value;
+  if (!n) return {};
+  asm volatile(
+      "661: mov (%[at], %[i], 4), %k[place]\n"
+      " mov (%[values], %[i], 4), %k[value]\n"
+      " mov %k[value], (%[to], %[place], 4)\n"
+      " add $1, %[i]\n"
+      " cmp %[n], %[i]\n"
+      " jb 661b\n662:\n" FIXUP
+      : "+a"(status), "+d"(addr), [i] "+&r"(i), [place] "=&r"(place), [value] "=&r"(value)
+      : [n] "r"(n), [at] "r"(at), [values] "r"(values), [to] "r"(guest(a))
+      : "memory", "cc");
   return {status, addr};
 }
 

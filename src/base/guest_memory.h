@@ -22,6 +22,8 @@ struct MemoryFault {
 
 [[nodiscard]] MemoryFault copy_from_guest(void* dst, GuestAddr src, size_t n);
 [[nodiscard]] MemoryFault copy_to_guest(GuestAddr dst, const void* src, size_t n);
+// values[i] to the word a[at[i]], in this order. Not the guest's stores: the hook below is not called.
+[[nodiscard]] MemoryFault store_guest_words(GuestAddr a, const u32* at, const i32* values, size_t n);
 // Is guest memory what is at `own`? Both aligned to 8 bytes, n a multiple of 32.
 [[nodiscard]] MemoryFault compare_with_guest(const void* own, GuestAddr a, size_t n, bool* same);
 // Length of the string at `s` without its NUL, at most max; fault set when it runs into unreadable memory.

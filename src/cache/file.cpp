@@ -172,7 +172,7 @@ void drop_file_pages(u64 begin, u64 bytes) {
 
 // Of the guest's memory: what is translated is what is hashed.
 bool prove_memory(u64 begin, u64 end, u64* proofs) {
-  constexpr u64 kBuffer = 1 << 16;
+  constexpr u64 kBuffer = 16 << 10;  // stays in the first-level cache
   u8* buffer = static_cast<u8*>(map_engine_pages(kBuffer));
   bool ok = buffer != nullptr && (end - begin) % kPiece == 0;
   for (u64 at = begin; at < end && ok; at += kBuffer) {
@@ -187,15 +187,17 @@ bool prove_memory(u64 begin, u64 end, u64* proofs) {
   return ok;
 }
 
+u64 proofs_bytes(u64 begin, u64 end) { return (end - begin) / kPiece * 8; }
+
 // The proofs of the guest's memory, to be unmapped by the caller; or nullptr.
 u64* map_proofs(u64 begin, u64 end, ContentId* content) {
-  u64* proofs = static_cast<u64*>(map_engine_pages((end - begin) / kPiece * 8));
+  u64* proofs = static_cast<u64*>(map_engine_pages(proofs_bytes(begin, end)));
   if (!proofs) return nullptr;
   if (prove_memory(begin, end, proofs)) {
     *content = content_of(proofs, end - begin);
     return proofs;
   }
-  unmap_engine_pages(proofs, (end - begin) / kPiece * 8);
+  unmap_engine_pages(proofs, proofs_bytes(begin, end));
   return nullptr;
 }
 
@@ -203,17 +205,20 @@ u64* map_proofs(u64 begin, u64 end, ContentId* content) {
 
 void admit_everything() { g_admits_all = true; }
 
-bool content_of_memory(u64 begin, u64 end, ContentId* out) {
+bool content_of_memory(u64 begin, u64 end, ContentId* out, u64** kept) {
   u64* proofs = map_proofs(begin, end, out);
-  if (proofs) unmap_engine_pages(proofs, (end - begin) / kPiece * 8);
+  if (kept)
+    *kept = proofs;
+  else if (proofs)
+    unmap_engine_pages(proofs, proofs_bytes(begin, end));
   return proofs != nullptr;
 }
 
 namespace {
 
 // false: nothing to be cached, or not yet - a brand-new file is admitted when its content is seen a second time, since
-// configure scripts run thousands of programs once.
-bool identify(const GuestFile& f, u64 begin, u64 end, ContentId* content) {
+// configure scripts run thousands of programs once. *proofs: where they had to be made, to be unmapped by the caller.
+bool identify(const GuestFile& f, u64 begin, u64 end, ContentId* content, u64** proofs) {
   IndexEntry key{};
   key.device = f.device;
   key.inode = f.inode;
@@ -233,7 +238,7 @@ bool identify(const GuestFile& f, u64 begin, u64 end, ContentId* content) {
     *content = key.content;
     return true;
   }
-  if (!content_of_memory(begin, end, content)) return false;
+  if (!content_of_memory(begin, end, content, proofs)) return false;
   if (f.ctime_ns + kRacy < realtime_ns()) {
     key.content = *content;
     if (dated) enter(key);
@@ -292,21 +297,24 @@ void path_of_mapping(u64 begin, char* out, size_t size) {
 
 }  // namespace
 
-i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&temporary)[64]) {
+i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&temporary)[64], const u64* known) {
   Layout layout = layout_of(end - begin);
   if (!may_create(layout.total)) return -EACCES;
-  ContentId now;
-  u64* proofs = map_proofs(begin, end, &now);
+  ContentId now = content;
+  u64* made = known ? nullptr : map_proofs(begin, end, &now);
+  const u64* proofs = known ? known : made;
   if (!proofs) return -ENOMEM;
-  u64 proofs_bytes = (end - begin) / kPiece * 8;
+  auto drop_proofs = [&] {
+    if (made) unmap_engine_pages(made, proofs_bytes(begin, end));
+  };
   if (!(now == content)) {  // overwritten since its file was looked at
-    unmap_engine_pages(proofs, proofs_bytes);
+    drop_proofs();
     return -EBUSY;
   }
   format_to(temporary, sizeof temporary, ".new-%lu-%lx", static_cast<u64>(host_syscall(__NR_getpid)), realtime_ns());
   i64 fd = open_in_directory(temporary, O_RDWR | O_CREAT | O_EXCL, kFileMode);
   if (is_error(fd)) {
-    unmap_engine_pages(proofs, proofs_bytes);
+    drop_proofs();
     return fd;
   }
   u64 file = static_cast<u64>(fd);
@@ -327,7 +335,7 @@ i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&tempor
     path_of_mapping(begin, h.path, sizeof h.path);
     g_translator.write_preamble(code + kCodeBegin);
     ok = host_syscall(__NR_pwrite64, file, ptr(code), h.code_used, layout.code) == i64{h.code_used} &&
-         host_syscall(__NR_pwrite64, file, ptr(proofs), proofs_bytes, layout.proofs) == static_cast<i64>(proofs_bytes);
+         host_syscall(__NR_pwrite64, file, ptr(proofs), proofs_bytes(begin, end), layout.proofs) == static_cast<i64>(proofs_bytes(begin, end));
     h.written_ns = realtime_ns();
     h.attached_s = h.written_ns / kSecond;
     struct stat self;
@@ -335,7 +343,7 @@ i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&tempor
     h.inode = static_cast<u32>(self.st_ino);
     ok = ok && host_syscall(__NR_pwrite64, file, ptr(page), kHeaderBytes, 0) == i64{kHeaderBytes};
   }
-  unmap_engine_pages(proofs, proofs_bytes);
+  drop_proofs();
   if (page) unmap_engine_pages(page, kHeaderBytes);
   if (code) unmap_engine_pages(code, page_up(kCodeBegin + g_translator.preamble_bytes));
   if (ok) return fd;
@@ -346,9 +354,9 @@ i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&tempor
 
 namespace {
 
-i64 create(const char* name, const ContentId& content, u64 begin, u64 end) {
+i64 create(const char* name, const ContentId& content, u64 begin, u64 end, const u64* proofs) {
   char temporary[64];
-  i64 fd = create_temporary(content, begin, end, temporary);
+  i64 fd = create_temporary(content, begin, end, temporary, proofs);
   if (is_error(fd)) return fd;
   u64 directory_fd = static_cast<u64>(g_directory);
   i64 renamed = host_syscall(__NR_renameat2, directory_fd, ptr(temporary), directory_fd, ptr(name), RENAME_NOREPLACE);
@@ -447,29 +455,34 @@ Access trust_in_directory(int fd) {
   return st.st_uid == 0 ? Access::ReadOnly : Access::None;
 }
 
+static int open_or_create(CacheFile* f, u64 guest_begin, u64 guest_end, const u64* proofs) {
+  cache_file_name(f->content, base_of(guest_begin), f->name);
+  f->writable = g_access == Access::ReadWrite;
+  i64 fd = open_in_directory(f->name, f->writable ? O_RDWR : O_RDONLY);
+  if (f->writable && (fd == -EACCES || fd == -EROFS || fd == -EPERM)) {
+    f->writable = false;
+    fd = open_in_directory(f->name, O_RDONLY);
+  }
+  if (fd == -ENOENT && f->writable) fd = create(f->name, f->content, guest_begin, guest_end, proofs);
+  return static_cast<int>(fd);
+}
+
 bool open_cache_file(const GuestFile& guest, u64 guest_begin, u64 guest_end, CacheFile* out) {
   if (g_access == Access::None) return false;
   if (!has_directory()) return false;
-  ContentId content;
-  if (!identify(guest, guest_begin, guest_end, &content)) return false;
   *out = CacheFile{};
-  out->content = content;
-  cache_file_name(content, base_of(guest_begin), out->name);
-  out->writable = g_access == Access::ReadWrite;
-  i64 fd = open_in_directory(out->name, out->writable ? O_RDWR : O_RDONLY);
-  if (out->writable && (fd == -EACCES || fd == -EROFS || fd == -EPERM)) {
-    out->writable = false;
-    fd = open_in_directory(out->name, O_RDONLY);
-  }
-  if (fd == -ENOENT && out->writable) fd = create(out->name, content, guest_begin, guest_end);
-  out->fd = static_cast<int>(fd);
-  return !is_error(fd);
+  u64* proofs = nullptr;
+  bool known = identify(guest, guest_begin, guest_end, &out->content, &proofs);
+  out->fd = known ? open_or_create(out, guest_begin, guest_end, proofs) : -1;
+  if (proofs) unmap_engine_pages(proofs, proofs_bytes(guest_begin, guest_end));
+  return out->fd >= 0;
 }
 
 void close_cache_file(CacheFile& file) { host_syscall(__NR_close, static_cast<u64>(file.fd)); }
 
 i64 reopen_cache_file(const Window& w) {
-  if (!has_directory() || !may_create(w.layout.total)) return -EACCES;
+  if (!has_directory()) return -EBADF;
+  if (!may_create(w.layout.total)) return -EACCES;
   char name[64];
   cache_file_name(w.header->content, w.header->guest_base, name);
   i64 low = open_in_directory(name, O_RDWR);

@@ -51,8 +51,8 @@ struct CacheFile {
 };
 bool open_cache_file(const GuestFile& guest, u64 guest_begin, u64 guest_end, CacheFile* out);
 void close_cache_file(CacheFile& file);
-// A descriptor to write with, for a moment, of the file that `w` is on; an error if its name leads elsewhere by now. And zeros
-// to room in it that nobody else writes to; it does not matter whether that succeeds.
+// A descriptor to write with, for a moment, of the file that `w` is on; an error if its name leads elsewhere by now (-EBADF: this
+// vfork child has closed the directory). And zeros to room in it that nobody else writes to; it does not matter whether that succeeds.
 i64 reopen_cache_file(const Window& w);
 void fill_cache_file(i64 fd, u64 offset, u64 bytes);
 // Maps it over the begin of the window's code. false: it is not what it seems (and is removed), or there is no memory.
@@ -79,11 +79,13 @@ u64 realtime_ns();
 u64 translator_fingerprint();
 // From now on a brand-new file's content need not have been seen before.
 void admit_everything();
-bool content_of_memory(u64 begin, u64 end, ContentId* out);
+// `proofs`: what it is made from, of proofs_bytes, to be unmapped by the caller.
+bool content_of_memory(u64 begin, u64 end, ContentId* out, u64** proofs = nullptr);
 u64 base_of(u64 guest_begin);  // Header::guest_base
 void cache_file_name(const ContentId& content, u64 base, char (&out)[64]);
 i64 open_in_directory(const char* name, u64 flags, u64 mode = 0);
-// A new, empty file under a temporary name. Descriptor or -errno.
-i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&name)[64]);
+// A new, empty file under a temporary name. `proofs` were made for `content` just now; else they are made again, since the guest's file
+// may have been overwritten since it was looked at. Descriptor or -errno.
+i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&name)[64], const u64* proofs = nullptr);
 
 }  // namespace grus::cache

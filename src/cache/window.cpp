@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cache/window.h"
 
+#include <linux/errno.h>
 #include <linux/mman.h>
 
 #include "base/address_map.h"
@@ -24,7 +25,7 @@ constexpr u32 kFirstClaim = 4 << 10, kLargestClaim = 32 << 10;
 constexpr u32 kFillFrom = 64 << 10, kLargestFill = 1 << 20;
 constexpr u32 kLikelyRegion = 2 << 10;
 
-constexpr u64 kRegionsUntilDropped = 1024, kRegionsUntilIndexDropped = 4096;  // some 1 MiB of code, 3 of index
+constexpr u64 kRegionsUntilDropped = 1024, kRegionsUntilIndexDropped = 5120;  // some 1 MiB of code, 3 of index
 
 constexpr u32 line_up(u32 offset) { return (offset + kLine - 1) & ~(kLine - 1); }
 
@@ -69,12 +70,6 @@ bool is_settled(const Window& w, u32 offset) {
 }
 
 // `shared` is lost (a full disk, a truncated file, no room left): what is translated from now on is this process's own.
-void stop_publishing(Window& w) {
-  if (!w.shared) return;
-  host_syscall(__NR_munmap, ptr(w.shared), w.layout.total);
-  w.shared = nullptr;
-  drop_claims(w);
-}
 
 bool make_code_writable(Window& w) {
   if (w.code_writable) return true;
@@ -118,8 +113,8 @@ bool stamp(Window& w) {
 bool claim_ahead(Window& w) {
   if (w.unfillable || w.filled < kFillFrom) return false;
   i64 fd = reopen_cache_file(w);
-  w.unfillable = is_error(fd);
-  if (w.unfillable) return false;
+  w.unfillable = is_error(fd) && fd != -EBADF;
+  if (is_error(fd)) return false;
   u64 quarter = w.filled / 4;
   u32 bytes = quarter < kFillFrom ? kFillFrom : quarter > kLargestFill ? kLargestFill : static_cast<u32>(page_up(quarter)), at;
   bool ok = stamp(w) && take(header_field(w, offsetof(Header, code_used)), bytes, w.layout.code_bytes, &at);
@@ -127,15 +122,21 @@ bool claim_ahead(Window& w) {
     if (at != w.claimed_end) w.claimed = at;
     w.claimed_end = at + bytes;
     fill_cache_file(fd, w.layout.code + at, bytes);
-    if (w.claimed_records_end - w.claimed_records < bytes / 4 &&
-        take(header_field(w, offsetof(Header, records_used)), bytes / 2, w.layout.records_bytes, &at)) {
+    u32 records = bytes / 8 * 5;  // records take 0.55 times the room of the code
+    if (w.claimed_records_end - w.claimed_records < records / 2 &&
+        take(header_field(w, offsetof(Header, records_used)), records, w.layout.records_bytes, &at)) {
       if (at != w.claimed_records_end) w.claimed_records = at;
-      w.claimed_records_end = at + bytes / 2;
-      fill_cache_file(fd, w.layout.records + at, bytes / 2);
+      w.claimed_records_end = at + records;
+      fill_cache_file(fd, w.layout.records + at, records);
     }
   }
   host_syscall(__NR_close, static_cast<u64>(fd));
   return ok;
+}
+
+void give_back(u8* counter, u32 begin, u32 end) {
+  u32 expected = end;
+  if (begin < end) (void)compare_exchange_guest(GuestAddr(ptr(counter)), 4, &expected, &begin);
 }
 
 bool take_record(Window& w, u32 bytes, u32* at) {
@@ -205,15 +206,25 @@ Published publish_to_file(Window& w, const Room& room, const Draft& d) {
   u8* lines = base + w.layout.lines;
   for (u32 at = room.begin; at < end && ok; at += kLine) ok = put(lines + at / kLine * 4, record + 1);
   // First what is covered, then the entries: whoever finds an entry finds all of its region covered.
-  u8* index = base + w.layout.index;
+  constexpr u32 kMost = 128;
   u32 fresh = 0;
-  for (u32 i = 0; i < d.word_count && ok; i++) {
+  u32 at[kMost];
+  i32 values[kMost];
+  auto put_words = [&](u32 n) { return ok && !store_guest_words(GuestAddr(ptr(base) + w.layout.index), at, values, n); };
+  CHECK(d.word_count <= kMost);
+  for (u32 i = 0; i < d.word_count; i++) {
     if (w.index[d.words[i]]) continue;
-    fresh++;
-    ok = put(index + u64{4} * d.words[i], kCovered);
+    at[fresh] = d.words[i];
+    values[fresh++] = kCovered;
   }
-  for (u32 i = 0; i < d.word_count && ok; i++)
-    if (d.hosts[i] >= 0) ok = put(index + u64{4} * d.words[i], static_cast<i32>(room.begin) + d.hosts[i]);
+  ok = put_words(fresh);
+  u32 entries = 0;
+  for (u32 i = 0; i < d.word_count; i++) {
+    if (d.hosts[i] < 0) continue;
+    at[entries] = d.words[i];
+    values[entries++] = static_cast<i32>(room.begin) + d.hosts[i];
+  }
+  ok = put_words(entries);
   if (!ok) {
     stop_publishing(w);
     return Published::Again;
@@ -256,8 +267,9 @@ Published publish_own(Window& w, const Room& room, const Draft& d) {
     i32 distance;
     __builtin_memcpy(&distance, w.code + site, 4);
     u64 target = ptr(w.code) + site + 4 + static_cast<u64>(static_cast<i64>(distance));
-    if (target != ptr(w.code) + cold) w.links.push(Link{site, cold, target});
+    if (target != ptr(w.code) + cold) link_within(w, site, cold, target);
   }
+  note_region(w, *r);  // before anything leads to it
   for (u32 i = 0; i < d.word_count; i++) {
     i32* entry = &w.index[d.words[i]];
     if (*entry) continue;
@@ -272,24 +284,12 @@ Published publish_own(Window& w, const Room& room, const Draft& d) {
 
 }  // namespace
 
-template <typename T>
-bool GrowingArray<T>::push(const T& v) {
-  if (size == capacity) {
-    u32 bigger = capacity ? capacity * 2 : static_cast<u32>(4096 / sizeof(T));
-    T* p = static_cast<T*>(map_engine_pages(page_up(bigger * sizeof(T))));
-    if (!p) return false;
-    // In this order: a vfork child may be killed anywhere, and its parent goes on with what is there.
-    T* old = data;
-    u32 old_capacity = capacity;
-    if (old) __builtin_memcpy(p, old, size * sizeof(T));
-    data = p;
-    capacity = bigger;
-    if (old) unmap_engine_pages(old, page_up(old_capacity * sizeof(T)));
-  }
-  data[size++] = v;
-  return true;
+void stop_publishing(Window& w) {
+  if (!w.shared) return;
+  host_syscall(__NR_munmap, ptr(w.shared), w.layout.total);
+  w.shared = nullptr;
+  drop_claims(w);
 }
-template struct GrowingArray<Link>;
 
 // The window's code, with that file at its begin.
 static bool attach(Window& w, const CacheFile& file) {
@@ -369,11 +369,20 @@ void destroy_window(Window* w) {
   stop_publishing(*w);
   if (w->own.lines) unmap_engine_pages(w->own.lines, lines_bytes(w->own.end - w->own.begin));
   if (w->own.records) unmap_engine_pages(w->own.records, page_up(w->own.records_end));
-  if (w->links.data) unmap_engine_pages(w->links.data, page_up(w->links.capacity * sizeof(Link)));
+  forget_killing(*w);
   engine_delete(w);
 }
 
 u64 proof_of(const void* piece) { return hash64(piece, kPiece); }
+
+void return_claims(Window& w) {
+  bool any = w.claimed < w.claimed_end || w.claimed_records < w.claimed_records_end;
+  if (w.shared && any && stamp(w)) {
+    give_back(header_field(w, offsetof(Header, code_used)), w.claimed, w.claimed_end);
+    give_back(header_field(w, offsetof(Header, records_used)), w.claimed_records, w.claimed_records_end);
+  }
+  drop_claims(w);
+}
 
 Region* Window::region_of_host(u64 host) {
   u32 offset = offset_of(host);
@@ -414,7 +423,7 @@ Published publish(Window& w, const Room& room, const Draft& draft) {
   return p;
 }
 
-bool link_exit(Window& w, u64 site, u64 host) {
+bool link_exit(Window& w, u64 site, Window& to, u64 host) {
   Region* r = w.region_of_host(site);
   i64 distance = static_cast<i64>(host - (site + 4));
   if (!r || r->dead || distance != static_cast<i32>(distance)) return false;
@@ -424,11 +433,11 @@ bool link_exit(Window& w, u64 site, u64 host) {
   u32 offset = w.offset_of(site);
   i32 displacement = static_cast<i32>(distance);
   if (w.file.has(offset) && !w.detached) {
-    if (w.shared && w.contains_host(host) && w.file.has(w.offset_of(host)))
+    if (w.shared && &to == &w && w.file.has(w.offset_of(host)))
       return stamp(w) && put(w.shared + w.layout.code + offset, displacement);
     if (!is_settled(w, offset) || !make_code_writable(w)) return false;
   }
-  if (!w.links.push(Link{offset, w.offset_of(cold), host})) return false;
+  if (!remember_jump(w, offset, w.offset_of(cold), to, host)) return false;
   __atomic_store_n(reinterpret_cast<i32*>(site), displacement, __ATOMIC_RELEASE);
   return true;
 }
@@ -469,115 +478,6 @@ bool locate(Window& w, u64 host, Place* out) {
     }
   }
   return true;
-}
-
-bool detach(Window& w) {
-  if (!w.header || w.detached) return true;
-  u64 index_bytes = page_up(w.guest_end - w.guest_begin);
-  // The index before the counter before the code: whatever the copies name, they hold.
-  u8* index = static_cast<u8*>(map_engine_pages(index_bytes));
-  if (!index) return false;
-  __builtin_memcpy(index, w.index, index_bytes);
-  u32 used = __atomic_load_n(&w.header->code_used, __ATOMIC_ACQUIRE);
-  if (used > w.file.end) used = w.file.end;
-  u64 code_bytes = page_up(used);
-  u8* code = static_cast<u8*>(map_engine_pages(code_bytes, PageUse::Code));
-  if (!code) {
-    unmap_engine_pages(index, index_bytes);
-    return false;
-  }
-  // A page that cannot be read (a hole on a full tmpfs) holds nothing that anything leads to.
-  for (u32 at = 0; at < used; at += kGuestPageSize) {
-    u32 bytes = used - at < kGuestPageSize ? used - at : kGuestPageSize;
-    (void)copy_from_guest(code + at, GuestAddr(ptr(w.code) + at), bytes);
-  }
-  // Threads may be anywhere in the code: the copy takes its place at once.
-  constexpr u64 kHow = MREMAP_MAYMOVE | MREMAP_FIXED;
-  if (is_error(host_syscall(__NR_mremap, ptr(code), code_bytes, code_bytes, kHow, ptr(w.code)))) return false;
-  if (is_error(host_syscall(__NR_mremap, ptr(index), index_bytes, index_bytes, kHow, ptr(w.index)))) return false;
-  stop_publishing(w);
-  w.detached = true;
-  w.code_writable = true;
-  w.file.used = used;
-  w.links.size = 0;
-  u64 words = (w.guest_end - w.guest_begin) / 4;
-  w.for_each_region([&](Region& r) {
-    for (u32 i = 0; i < r.exit_count; i++) {
-      const Exit& e = r.exits()[i];
-      u32 site = r.host_begin + e.site, cold = r.host_begin + e.cold;
-      i32* place = reinterpret_cast<i32*>(w.code + site);
-      i64 target = i64{site} + 4 + *place;
-      if (target == cold) continue;
-      // Linked, while the copy was made, to what may not be in it: only what the copied index named is there for certain.
-      bool named = e.target >= 0 && static_cast<u64>(e.target) < words && w.index[e.target] == target;
-      if (w.file.has(site) && target < w.file.end && !named)
-        __atomic_store_n(place, static_cast<i32>(cold - (site + 4)), __ATOMIC_RELEASE);
-      else
-        w.links.push(Link{site, cold, ptr(w.code) + static_cast<u64>(target)});
-    }
-    return false;
-  });
-  return true;
-}
-
-u32 kill_range(Window& w, u64 begin, u64 end) {
-  if (begin < w.guest_begin) begin = w.guest_begin;
-  if (end > w.guest_end) end = w.guest_end;
-  if (begin >= end) return 0;
-  CHECK(detach(w));
-  u32 low = static_cast<u32>((begin - w.guest_begin) / 4), high = static_cast<u32>((end - w.guest_begin + 3) / 4);
-  // A private page of the index lacks what others published since: then only the regions tell.
-  bool any = w.header != nullptr;
-  for (u32 g = low; g < high && !any; g++) any = w.index[g] != 0;
-  if (!any) return 0;  // JITs flush far more lines than were ever executed
-  u32 killed = 0;
-  const u32 words = static_cast<u32>((w.guest_end - w.guest_begin) / 4);
-  w.for_each_region([&](Region& r) {
-    if (r.dead || r.guest_high <= low || r.guest_low >= high) return false;
-    const InsnMark* marks = r.marks();
-    bool hit = false;
-    for (u32 i = 0; i < r.mark_count && !hit; i++) {
-      u32 g = r.guest_low + marks[i].guest;
-      hit = g >= low && g < high;
-    }
-    if (!hit) return false;
-    r.dead = 1;
-    killed++;
-    u8* base = w.code + r.host_begin;
-    for (u32 i = 0; i < r.mark_count; i++) {
-      u32 g = r.guest_low + marks[i].guest;
-      u32 host = marks[i].host;
-      u32 next = i + 1 < r.mark_count ? marks[i + 1].host : r.body_end - r.host_begin;
-      // Every region that covers a word of the range dies now; other words may be covered by regions that live on.
-      // A way out behind the window's last instruction has a mark too.
-      i32 entry = g < words ? w.index[g] : 0;
-      bool own_entry = entry > 0 && static_cast<u32>(entry) >= r.host_begin && static_cast<u32>(entry) < r.host_end;
-      if (g >= low && g < high)
-        __atomic_store_n(&w.index[g], 0, __ATOMIC_RELEASE);
-      else if (own_entry)
-        __atomic_store_n(&w.index[g], kCovered, __ATOMIC_RELEASE);
-      if (next == host) continue;  // no host code of its own
-      __atomic_store_n(base + host, u8{0xcc}, __ATOMIC_RELEASE);
-      if (marks[i].call) __atomic_store_n(base + next - kLandingBytes, u8{0xcc}, __ATOMIC_RELEASE);
-    }
-    return false;
-  });
-  return killed;
-}
-
-void unlink_dead(Window& from, Window& to) {
-  u32 kept = 0;
-  for (u32 i = 0; i < from.links.size; i++) {
-    Link l = from.links.data[i];
-    Region* r = to.contains_host(l.target) ? to.region_of_host(l.target) : nullptr;
-    if (r && r->dead) {
-      i32 d = static_cast<i32>(l.cold - (l.site + 4));
-      __atomic_store_n(reinterpret_cast<i32*>(from.code + l.site), d, __ATOMIC_RELEASE);
-    } else {
-      from.links.data[kept++] = l;
-    }
-  }
-  from.links.size = kept;
 }
 
 }  // namespace grus::cache

@@ -6,7 +6,7 @@
 //   index     one i32 per guest instruction: offset of its host code in `code`, 0 = not translated, kCovered = inside a
 //             region but not an entry
 //   lines, records   of either area: which region a line of code belongs to; extents, marks (the side table), exits
-//   links     direct exits in private code that jump straight to another region, so that they can be undone
+//   jumps     direct exits in private code that lead here, so that they can be undone (kill.cpp)
 //
 // With a cache file (cache/file.h) its pages are mapped, clean and shared; what others publish appears here by itself, and what
 // this process translates is published through a second, writable view. A window is detached - copied, private from then on -
@@ -20,10 +20,19 @@
 
 namespace grus::cache {
 
-struct Link {
-  u32 site;         // offset of the rel32
-  u32 cold;         // offset of its cold stub
-  u64 target;       // absolute host address it jumps to now
+struct Window;
+
+// A direct exit in private code that jumps straight to a region of this window.
+struct Jump {
+  Window* from;
+  u32 site;    // offset of the rel32 in `from`
+  u32 cold;    // offset of its cold stub there
+  u32 target;  // offset here
+  u32 next;    // of its chain
+};
+struct RegionNode {
+  Region* region;
+  u32 next;
 };
 
 template <typename T>
@@ -66,7 +75,10 @@ struct Window {
   u64 filled;       // bytes of code that this process put into the file since it, or its parent, began to
   bool unfillable;  // nothing can be written there but through `shared`
   u64 stamped;               // when it last wrote down the time, by the TSC
-  GrowingArray<Link> links;
+  u32* jump_heads;  // chains of `jumps`, by page of this window's code
+  GrowingArray<Jump> jumps;
+  u32* region_heads;  // chains of regions, by block of guest code, once something was killed here
+  GrowingArray<RegionNode> region_nodes;
   u64 insns_distinct, insns_translated, bytes, regions_published;
 
   bool contains(u64 pc) const { return pc >= guest_begin && pc < guest_end; }
@@ -126,6 +138,7 @@ Window* make_window(u64 guest_begin, u64 guest_end, u8 fp_context, const GuestFi
 // On exactly this file, whatever its name is. nullptr: it is not what it seems, or no memory.
 Window* make_window_on(u64 guest_begin, u64 guest_end, const CacheFile& file);
 void destroy_window(Window* w);
+void stop_publishing(Window& w);
 
 u64 proof_of(const void* piece);  // of kPiece bytes
 
@@ -155,8 +168,8 @@ enum class Published : u8 { Done, Again, Full };
 // Again: another process took the room, or the file takes no more; find_room says where else.
 Published publish(Window& w, const Room& room, const Draft& draft);
 
-// Repoints the exit whose displacement is at `site` to `host`, which is an entry. Returns false when it stays cold.
-bool link_exit(Window& w, u64 site, u64 host);
+// Repoints the exit whose displacement is at `site` to `host`, which is an entry in `to`. Returns false when it stays cold.
+bool link_exit(Window& w, u64 site, Window& to, u64 host);
 
 // Finds the place of a host address in `w` (which contains it); false when it is in no region.
 bool locate(Window& w, u64 host, Place* out);
@@ -164,8 +177,16 @@ bool locate(Window& w, u64 host, Place* out);
 bool detach(Window& w);
 // Kills every region that covers any of [begin, end). Returns how many. A window with a file is detached first.
 u32 kill_range(Window& w, u64 begin, u64 end);
-// Repoints links of `from` that lead into dead regions of `to` to their cold stubs.
-void unlink_dead(Window& from, Window& to);
+
+// Of kill.cpp, for window.cpp. What a new region and a jump that was made mean for killing; remember_jump is false without memory,
+// and then there must be no jump.
+void note_region(Window& w, Region& r);
+bool remember_jump(Window& from, u32 site, u32 cold, Window& to, u64 target);
+// The jump at `site` leads to `target`: remembered, or undone.
+void link_within(Window& w, u32 site, u32 cold, u64 target);
+void forget_killing(Window& w);
+// At the process's end: what is left of claims is for others, if nobody took more behind it. Nothing depends on it.
+void return_claims(Window& w);
 // In a child after fork: what the parent claimed is the parent's.
 inline void drop_claims(Window& w) {
   w.claimed = w.claimed_end = w.claimed_records = w.claimed_records_end = 0;

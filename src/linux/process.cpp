@@ -264,6 +264,7 @@ i64 sys_exit_group(Task& task, const u64 (&a)[6]) {
     exit_task(task, static_cast<int>(a[0]), true);
   }
   report_statistics();
+  run::finish();
   for (;;) host_syscall(__NR_exit_group, a[0]);
 }
 

@@ -34,7 +34,6 @@ void handle_exception(Task& task) {
   const a64::Exception e = cpu.exception;
   switch (e.kind) {
     case a64::ExceptionKind::None:
-    case a64::ExceptionKind::ContextSync:
     case a64::ExceptionKind::FpContextChange:
     case a64::ExceptionKind::Supervisor:
       break;

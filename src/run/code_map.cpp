@@ -269,10 +269,7 @@ u32 kill_translations(u64 begin, u64 end) {
     for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count; i++) {
       Window& w = *g_windows[context][i];
       if (w.guest_begin >= end) break;
-      u32 n = cache::kill_range(w, begin, end);
-      killed += n;
-      if (!n) continue;
-      for (u32 k = 0; k < g_by_host.count; k++) cache::unlink_dead(*g_by_host[k], w);
+      killed += cache::kill_range(w, begin, end);
     }
   }
   return killed;
@@ -286,6 +283,10 @@ u32 count_cached_windows() {
 
 void drop_claims() {
   for (u32 k = 0; k < g_by_host.count; k++) cache::drop_claims(*g_by_host[k]);
+}
+
+void return_claims() {
+  for (u32 k = 0; k < g_by_host.count; k++) cache::return_claims(*g_by_host[k]);
 }
 
 void detach_windows() {

@@ -39,6 +39,7 @@ u64 sum_over_windows(u64 cache::Window::*field);
 u32 count_cached_windows();
 // In a child after fork.
 void drop_claims();
+void return_claims();  // at the process's end
 // Every window becomes private.
 void detach_windows();
 

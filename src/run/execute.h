@@ -25,6 +25,9 @@ void unlock_after_fork(bool in_child);
 void use_translation_cache(int directory, cache::Access access);
 void move_translation_cache(int from, int to);
 
+// The process ends by exit_group; other threads may still run.
+void finish();
+
 // Everything by the semantics from now on (--interpret).
 void set_interpret(bool on);
 

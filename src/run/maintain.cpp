@@ -135,7 +135,7 @@ void link_all(Window& w) {
       const cache::Exit& e = r.exits()[i];
       if (e.target < 0 || static_cast<u32>(e.target) >= words || entry_of(w, static_cast<u32>(e.target)) <= 0) continue;
       u64 host = ptr(w.code) + static_cast<u32>(entry_of(w, static_cast<u32>(e.target)));
-      cache::link_exit(w, ptr(w.code) + r.host_begin + e.site, host);
+      cache::link_exit(w, ptr(w.code) + r.host_begin + e.site, w, host);
     }
     return false;
   });
@@ -212,6 +212,7 @@ Maintained warm(CodeBits& bits) {
       }
     }
   }
+  cache::return_claims(*w);
   count(*w, &m);
   return m;
 }

@@ -90,10 +90,18 @@ bool RegionBuilder::mark_target(u32 g) {
   return true;
 }
 
+void RegionBuilder::add_insn(const Decoded& d) {
+  Flow flow = d.traits.flow();
+  if (flow == Flow::Call || flow == Flow::Branch || flow == Flow::Cond) branch_[branches_++] = static_cast<u8>(count_);
+  insns_[count_] = d;
+  map_[d.guest_word - map_base_] = static_cast<u16>(++count_);
+}
+
 void RegionBuilder::decode_run(u32 g) {
   cache::Window& w = *window_;
   unsigned first = count_;
   bool leader = true, flags = false;  // set here, and not branched by yet
+  const Piece* piece = nullptr;
   for (;; g++) {
     u32 at = g - map_base_;
     unsigned limit = flags && !lockstep_ ? kMaxRegionInsns : most();
@@ -104,14 +112,15 @@ void RegionBuilder::decode_run(u32 g) {
     }
     if (g != entry_word_ && w.index[g] > 0) break;
     u64 pc = w.guest_begin + u64{4} * g;
-    u32 word;
-    if (!fetch(pc, &word)) break;
+    if (!piece || pc - piece->pc >= cache::kPiece) piece = piece_at(pc & ~u64{cache::kPiece - 1});
+    if (!piece) break;
+    u32 word = piece->words[(pc - piece->pc) / 4];
     Op op = a64::decode(word);
-    insns_[count_] = Decoded{word, g, op, leader, false, false};
-    map_[at] = static_cast<u16>(++count_);
+    RowTraits traits = row(op);
+    add_insn(Decoded{word, g, op, traits, leader, false, false});
     leader = false;
-    Flow flow = row(op).flow();
-    flags = flow == Flow::None && (flags || row(op).writes_nzcv());
+    Flow flow = traits.flow();
+    flags = flow == Flow::None && (flags || traits.writes_nzcv());
     bool stop = false;
     switch (flow) {
       case Flow::None: break;
@@ -165,10 +174,9 @@ bool RegionBuilder::fetch(u64 pc, u32* word) {
 // Whatever is branched to is entered with NZCV in its home: a target that waited in the queue when the region was full may
 // have been decoded by falling into it. A called place of this region is entered from elsewhere, likewise.
 void RegionBuilder::mark_branch_targets() {
-  for (unsigned i = 0; i < count_; i++) {
-    Flow flow = row(insns_[i].op).flow();
-    if (flow != Flow::Call && flow != Flow::Branch && flow != Flow::Cond) continue;
-    int target = index_of(direct_target(insns_[i].word, window_->guest_begin + u64{4} * insns_[i].guest_word));
+  for (unsigned n = 0; n < branches_; n++) {
+    const Decoded& d = insns_[branch_[n]];
+    int target = index_of(direct_target(d.word, window_->guest_begin + u64{4} * d.guest_word));
     if (target >= 0) insns_[target].leader = true;
   }
 }
@@ -176,7 +184,7 @@ void RegionBuilder::mark_branch_targets() {
 bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
   entry_word_ = static_cast<u32>((pc - window_->guest_begin) / 4);
   map_base_ = entry_word_ > kRegionSpan / 2 ? entry_word_ - kRegionSpan / 2 : 0;
-  count_ = fixups_ = colds_ = runs_ = queued_ = 0;
+  count_ = fixups_ = colds_ = runs_ = queued_ = branches_ = 0;
   changed_ = false;
   build_++;
   u32 probe;
@@ -271,14 +279,13 @@ bool RegionBuilder::live_at(u64 pc, bool callee) {
 bool RegionBuilder::live_after(unsigned i) {
   const Decoded& d = insns_[i];
   u64 pc = window_->guest_begin + u64{4} * d.guest_word;
-  RowTraits r = row(d.op);
   auto at = [&](u64 target) {
     int j = index_of(target);
     if (j < 0) return live_at(target, false);
     if (insns_[j].guest_word <= d.guest_word) loops_ = true;
     return insns_[j].live_in;
   };
-  switch (r.flow()) {
+  switch (d.traits.flow()) {
     case Flow::Branch: return at(direct_target(d.word, pc));
     case Flow::Cond: return at(pc + 4) || at(direct_target(d.word, pc));
     case Flow::Call: {
@@ -302,21 +309,15 @@ void RegionBuilder::liveness() {
   for (loops_ = true; changed && loops_;) {
     changed = loops_ = false;
     for (unsigned k = runs_; k-- > 0;) {
-      for (unsigned n = run_[k].count; n-- > 0;) {
-        unsigned i = run_[k].first + n;
-        Decoded& d = insns_[i];
-        RowTraits r = row(d.op);
-        bool out = d.live_out;
-        if (!out) {
-          bool inside = r.flow() == Flow::None && n + 1 < run_[k].count;
-          out = inside ? insns_[i + 1].live_in : live_after(i);
-        }
-        bool in = r.reads_nzcv() || (out && !r.writes_nzcv());
-        if (in != d.live_in || out != d.live_out) {
-          d.live_in = in;
-          d.live_out = out;
-          changed = true;
-        }
+      bool behind = true, live = false;  // behind the run; before the instruction that was looked at last
+      for (Decoded* d = insns_ + run_[k].first + run_[k].count; d-- > insns_ + run_[k].first; behind = false) {
+        RowTraits r = d->traits;
+        bool inside = r.flow() == Flow::None && !behind;
+        bool out = inside ? live : d->live_out || live_after(static_cast<unsigned>(d - insns_));
+        live = r.reads_nzcv() || (out && !r.writes_nzcv());
+        changed |= live != d->live_in;
+        d->live_in = live;
+        d->live_out = out;
       }
     }
   }
@@ -335,7 +336,7 @@ unsigned RegionBuilder::reader_condition() const {
   // Up to a leader, where NZCV is in its home.
   for (unsigned i = current_ + 1; i < count_ && insns_[i].guest_word == insns_[i - 1].guest_word + 1; i++) {
     if (insns_[i].leader) break;
-    RowTraits r = row(insns_[i].op);
+    RowTraits r = insns_[i].traits;
     if (r.reads_nzcv()) return r.flow() == Flow::Cond ? insns_[i].word & 15 : insns_[i].word >> 12 & 15;
     if (r.writes_nzcv() || r.flow() != Flow::None) break;
   }
@@ -496,7 +497,7 @@ void RegionBuilder::emit(Emitter& e) {
       e.needed_ = d.live_in;
       e.begin_instruction();
       host_[i] = e.at();
-      RowTraits r = row(d.op);
+      RowTraits r = d.traits;
       FlagsForm form = e.home_valid_ ? FlagsForm::Home : e.form_;
       bool is_call = r.flow() == Flow::Call || r.flow() == Flow::IndirectCall;
       marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - code_), static_cast<u32>(form), d.guest_word - low_,
@@ -588,7 +589,7 @@ BuildResult RegionBuilder::place(u64* host) {
 bool RegionBuilder::rediscover(const cache::Region& r) {
   entry_word_ = r.entry;
   map_base_ = entry_word_ > kRegionSpan / 2 ? entry_word_ - kRegionSpan / 2 : 0;
-  count_ = fixups_ = colds_ = runs_ = queued_ = 0;
+  count_ = fixups_ = colds_ = runs_ = queued_ = branches_ = 0;
   changed_ = false;
   build_++;
   u32 words = static_cast<u32>((window_->guest_end - window_->guest_begin) / 4);
@@ -601,14 +602,14 @@ bool RegionBuilder::rediscover(const cache::Region& r) {
     if (!fetch(window_->guest_begin + u64{4} * g, &word)) return false;
     bool follows = count_ && insns_[count_ - 1].guest_word + 1 == g, leader = g == entry_word_;
     if (follows) {
-      Flow before = row(insns_[count_ - 1].op).flow();
+      Flow before = insns_[count_ - 1].traits.flow();
       leader |= before == Flow::Call || before == Flow::IndirectCall || before == Flow::Svc || before == Flow::Sync;
       run_[runs_ - 1].count++;
     } else {
       run_[runs_++] = Run{static_cast<u16>(count_), 1};
     }
-    insns_[count_] = Decoded{word, g, a64::decode(word), leader, false, false};
-    map_[at] = static_cast<u16>(++count_);
+    Op op = a64::decode(word);
+    add_insn(Decoded{word, g, op, row(op), leader, false, false});
   }
   mark_branch_targets();
   return count_ != 0;

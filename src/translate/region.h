@@ -64,6 +64,7 @@ class RegionBuilder {
     u32 word;
     u32 guest_word;
     a64::Op op;
+    a64::RowTraits traits;
     bool leader, live_in, live_out;
   };
   struct Fixup {
@@ -92,6 +93,7 @@ class RegionBuilder {
   bool rediscover(const cache::Region& r);
   void mark_branch_targets();
   void decode_run(u32 guest_word);
+  void add_insn(const Decoded& d);
   void liveness();
   bool live_at(u64 target, bool callee);
   bool returns_flags() const { return !window_->of_file; }
@@ -133,7 +135,7 @@ class RegionBuilder {
   bool loops_;  // liveness met a branch backwards
   u32 low_;       // lowest guest word of the region
   u8* body_end_;  // in code_
-  unsigned count_, fixups_, colds_, runs_, queued_;
+  unsigned count_, fixups_, colds_, runs_, queued_, branches_;
   unsigned current_, next_in_order_;
   Decoded insns_[kMaxRegionInsns];
   u8* host_[kMaxRegionInsns];
@@ -142,6 +144,8 @@ class RegionBuilder {
   Fixup fixup_[kMaxRegionInsns * 2];
   ColdStub cold_[kMaxColds];
   Run run_[kMaxRegionInsns];
+  u8 branch_[kMaxRegionInsns];  // the instructions that branch or call directly
+  static_assert(kMaxRegionInsns <= 256);
   u32 queue_[kMaxRegionInsns];
   u16 map_[kRegionSpan];  // guest word - map_base_ -> index + 1
   cache::Exit exits_[kMaxColds];

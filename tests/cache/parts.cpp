@@ -100,7 +100,7 @@ class CacheFiles : public testing::Test {
     }
   }
   u64 host(Window& w, u32 offset) { return reinterpret_cast<u64>(w.code) + offset; }
-  bool link(Window& w, u32 from, u32 to) { return link_exit(w, host(w, from + kSite), host(w, to)); }
+  bool link(Window& w, u32 from, u32 to) { return link_exit(w, host(w, from + kSite), w, host(w, to)); }
 
   // The file's parts, as somebody else sees them.
   i32& index(Window& w, u32 word) { return reinterpret_cast<i32*>(w.shared + w.layout.index)[word]; }
@@ -315,6 +315,13 @@ TEST_F(CacheFiles, RoomTakenAhead) {
   EXPECT_GE(ahead, 32u << 10);
   EXPECT_LT(ahead, 256u << 10);
   EXPECT_LT(header(w).code_used, 1500 * kBytes + (256u << 10)) << "room that nobody uses";
+  w.claimed_end = w.claimed;  // as if somebody else had the rest
+  for (u32 i = 0; i < 1000 && w.claimed == w.claimed_end; i++) add(w, 6200 + 4 * i, 20);
+  u32 left = w.claimed_end - w.claimed;
+  EXPECT_GT(left, 0u);
+  u32 used = header(w).code_used;
+  return_claims(w);
+  EXPECT_EQ(header(w).code_used, used - left);
   for (u32 i = 0; i < 1500; i++) {
     EXPECT_EQ(v.find(v.guest_begin + 4 * (100 + 4 * i)), host(v, begins[i]));
     EXPECT_EQ(v.code[begins[i]], static_cast<u8>(i));
@@ -407,7 +414,7 @@ TEST_F(CacheFiles, PrivateLinksOnlyWhereAllIsPublished) {
   unsigned linked = 0;
   const u32 last_page = header(w).code_used & ~u32{4095};
   for (u32 a : at) {
-    bool done = link_exit(v, host(v, a + kSite), host(v, room.begin));
+    bool done = link_exit(v, host(v, a + kSite), v, host(v, room.begin));
     linked += done;
     EXPECT_FALSE(done && a >= last_page);
   }

@@ -13,7 +13,7 @@
 //   buf+N                      as a value: the address of the scratch buffer plus N
 //   tls                        TPIDR_EL0
 // After `=>`, everything not named must be as before (x, sp, v, nzcv, fpcr, fpsr, buffer; pc = +4). An
-// exception is written as one of: !undefined !svc !brk !abort !sync !fpcontext !invalidate, in any place
+// exception is written as one of: !undefined !svc !brk !abort !fpcontext !invalidate, in any place
 // after `=>`. The assembly is for the reader; HEXWORD counts.
 #include <gtest/gtest.h>
 
@@ -104,8 +104,6 @@ std::string exception_name(ExceptionKind k) {
       return "!brk";
     case ExceptionKind::Supervisor:
       return "!svc";
-    case ExceptionKind::ContextSync:
-      return "!sync";
     case ExceptionKind::FpContextChange:
       return "!fpcontext";
     case ExceptionKind::CacheInvalidate:

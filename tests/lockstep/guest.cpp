@@ -55,8 +55,7 @@ void map(u64 at, u64 size, int protection) {
 }
 
 bool ends_only_a_block(ExceptionKind kind) {
-  return kind == ExceptionKind::CacheInvalidate || kind == ExceptionKind::ContextSync ||
-         kind == ExceptionKind::FpContextChange;
+  return kind == ExceptionKind::CacheInvalidate || kind == ExceptionKind::FpContextChange;
 }
 
 }  // namespace

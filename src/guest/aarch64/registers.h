@@ -38,7 +38,6 @@ enum class ExceptionKind : u8 {
   Supervisor,        // SVC #imm: committed, pc already behind the instruction
   PcAlignment,       // branch to a misaligned pc: SIGBUS, BUS_ADRALN
   CacheInvalidate,   // IC IVAU: committed; code at the 64-byte line of addr may have changed
-  ContextSync,       // ISB: committed; leave translated code
   FpContextChange,   // FPCR or FPSR was accessed such that translated code must be looked up anew: committed
 };
 

@@ -24,7 +24,7 @@ u8* put_at(u8* p, T v) {
 unsigned high_bit(Reg r) { return r == Reg::none ? 0 : static_cast<u8>(r) >> 3; }
 
 // Operand-size prefix, REX where it is needed.
-u8* prefixes(u8* p, unsigned size, Reg reg, Reg index, Reg base, bool force) {
+[[gnu::always_inline]] inline u8* prefixes(u8* p, unsigned size, Reg reg, Reg index, Reg base, bool force) {
   if (size == 16) *p++ = 0x66;
   unsigned rex = 0x40 | (size == 64 ? 8 : 0) | high_bit(reg) << 2 | high_bit(index) << 1 | high_bit(base);
   *p = static_cast<u8>(rex);
@@ -34,7 +34,7 @@ u8* prefixes(u8* p, unsigned size, Reg reg, Reg index, Reg base, bool force) {
 }  // namespace
 
 // `disp8`: EVEX scales such displacements, by a number that depends on the instruction.
-u8* Assembler::modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing, bool disp8) const {
+[[gnu::always_inline]] inline u8* Assembler::modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing, bool disp8) const {
   unsigned r = lo(reg) << 3;
   if (m.rip_target) {
     *p++ = static_cast<u8>(r | 5);
@@ -71,7 +71,7 @@ void Assembler::rr(unsigned size, u8 opcode, Reg reg, Reg rm_) {
   at_ = put_at(p, static_cast<u16>(opcode | (0xc0 | lo(reg) << 3 | lo(rm_)) << 8));
 }
 
-void Assembler::rm(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing) {
+void Assembler::rm(unsigned size, u8 opcode, Reg reg, const Mem& m, unsigned trailing) {
   u8* p = prefixes(at_, size, reg, m.index, m.base, needs_rex8(size, reg));
   *p++ = opcode;
   at_ = modrm_at(p, reg, m, trailing);
@@ -84,13 +84,13 @@ void Assembler::rr0f(unsigned size, u8 opcode, Reg reg, Reg rm_) {
   at_ = p;
 }
 
-void Assembler::rm0f(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing) {
+void Assembler::rm0f(unsigned size, u8 opcode, Reg reg, const Mem& m, unsigned trailing) {
   u8* p = prefixes(at_, size, reg, m.index, m.base, needs_rex8(size, reg));
   p = put_at(p, static_cast<u16>(0x0f | opcode << 8));
   at_ = modrm_at(p, reg, m, trailing);
 }
 
-void Assembler::mov_imm(unsigned size, Mem dst, i32 imm) {
+void Assembler::mov_imm(unsigned size, const Mem& dst, i32 imm) {
   rm(size, size == 8 ? 0xc6 : 0xc7, Reg(0), dst, size == 8 ? 1 : size == 16 ? 2 : 4);
   if (size == 8)
     byte(static_cast<u8>(imm));
@@ -125,7 +125,7 @@ void Assembler::movzx(unsigned from, Reg dst, Reg src) {
   modrm(dst, src);
 }
 
-void Assembler::movzx(unsigned from, Reg dst, Mem src) {
+void Assembler::movzx(unsigned from, Reg dst, const Mem& src) {
   wrote(dst);
   if (from >= 32) return mov(from, dst, src);
   rm0f(32, from == 8 ? 0xb6 : 0xb7, dst, src);
@@ -140,7 +140,7 @@ void Assembler::movsx(unsigned to, unsigned from, Reg dst, Reg src) {
   modrm(dst, src);
 }
 
-void Assembler::movsx(unsigned to, unsigned from, Reg dst, Mem src) {
+void Assembler::movsx(unsigned to, unsigned from, Reg dst, const Mem& src) {
   wrote(dst);
   if (from == 32) return rm(64, 0x63, dst, src);
   rm0f(to == 64 ? 64 : 32, from == 8 ? 0xbe : 0xbf, dst, src);
@@ -163,7 +163,7 @@ void Assembler::alu_imm(Alu op, unsigned size, Reg dst, i32 imm) {
   }
 }
 
-void Assembler::alu_imm(Alu op, unsigned size, Mem dst, i32 imm) {
+void Assembler::alu_imm(Alu op, unsigned size, const Mem& dst, i32 imm) {
   if (size == 8 || fits8(imm)) {
     rm(size, size == 8 ? 0x80 : 0x83, Reg(op_(op)), dst, 1);
     byte(static_cast<u8>(imm));
@@ -186,7 +186,7 @@ void Assembler::test_imm(unsigned size, Reg a, i32 imm) {
     dword(static_cast<u32>(imm));
 }
 
-void Assembler::test_imm(unsigned size, Mem a, i32 imm) {
+void Assembler::test_imm(unsigned size, const Mem& a, i32 imm) {
   rm(size, size == 8 ? 0xf6 : 0xf7, Reg(0), a, size == 8 ? 1 : size == 16 ? 2 : 4);
   if (size == 8)
     byte(static_cast<u8>(imm));
@@ -338,14 +338,14 @@ void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w
   evex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), rm >> 1 & 8, rm, opcode);
   byte(static_cast<u8>(0xc0 | (static_cast<u8>(dst) & 7) << 3 | (rm & 7)));
 }
-void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, bool w, unsigned trailing) {
+void Assembler::evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, const Mem& b, bool w, unsigned trailing) {
   evex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), mem_index(b), mem_base(b), opcode);
   at_ = modrm_at(at_, Reg(dst), b, trailing, false);
 }
 
 // A comparison of integers goes through k1, which VPMOVM2B and its kin make a vector again.
 template <typename Operand>
-void Assembler::sse3_evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Operand b, unsigned trailing, bool w) {
+void Assembler::sse3_evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, const Operand& b, unsigned trailing, bool w) {
   int form = evex_w(prefix, map, opcode, w);
   CHECK(form != kNoEvex && !(map == 1 && opcode == 0xc2));
   bool compares = is_integer_compare(prefix, map, opcode);
@@ -393,7 +393,7 @@ void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm src, bool w) {
   modrm(Reg(dst), Reg(src));
 }
 
-void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Mem src, bool w, unsigned trailing) {
+void Assembler::sse(u8 prefix, u8 map, u8 opcode, Xmm dst, const Mem& src, bool w, unsigned trailing) {
   if (high(dst)) return sse3_evex(prefix, map, opcode, dst, Xmm::x0, src, trailing, w);
   if (vex) {
     vex_prefix(prefix, map, w, static_cast<u8>(dst), 0, mem_index(src), mem_base(src));
@@ -421,7 +421,7 @@ void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w
   sse(prefix, map, opcode, dst, b, w);
 }
 
-void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing, bool w) {
+void Assembler::sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, const Mem& b, unsigned trailing, bool w) {
   if (high(dst) || high(a)) return sse3_evex(prefix, map, opcode, dst, a, b, trailing, w);
   if (vex) {
     vex_prefix(prefix, map, w, static_cast<u8>(dst), static_cast<u8>(a), mem_index(b), mem_base(b));

@@ -71,18 +71,18 @@ class Assembler {
     else
       rr(size, 0x89, src, wrote(dst));
   }
-  void mov(unsigned size, Reg dst, Mem src) { rm(size, size == 8 ? 0x8a : 0x8b, wrote(dst), src); }
-  void mov(unsigned size, Mem dst, Reg src) { rm(size, size == 8 ? 0x88 : 0x89, src, dst); }
-  void mov_imm(unsigned size, Mem dst, i32 imm);  // imm32 sign-extended for 64
+  void mov(unsigned size, Reg dst, const Mem& src) { rm(size, size == 8 ? 0x8a : 0x8b, wrote(dst), src); }
+  void mov(unsigned size, const Mem& dst, Reg src) { rm(size, size == 8 ? 0x88 : 0x89, src, dst); }
+  void mov_imm(unsigned size, const Mem& dst, i32 imm);  // imm32 sign-extended for 64
   // Shortest form of loading a constant; never touches flags.
   void mov_imm(Reg dst, u64 imm);
   void movzx(unsigned from, Reg dst, Reg src);
-  void movzx(unsigned from, Reg dst, Mem src);
+  void movzx(unsigned from, Reg dst, const Mem& src);
   void movsx(unsigned to, unsigned from, Reg dst, Reg src);
-  void movsx(unsigned to, unsigned from, Reg dst, Mem src);
-  void lea(unsigned size, Reg dst, Mem m) { rm(size, 0x8d, wrote(dst), m); }
+  void movsx(unsigned to, unsigned from, Reg dst, const Mem& src);
+  void lea(unsigned size, Reg dst, const Mem& m) { rm(size, 0x8d, wrote(dst), m); }
   void cmov(unsigned size, CC cc, Reg dst, Reg src) { rr0f(size, 0x40 | cc_(cc), wrote(dst), src); }
-  void cmov(unsigned size, CC cc, Reg dst, Mem src) { rm0f(size, 0x40 | cc_(cc), wrote(dst), src); }
+  void cmov(unsigned size, CC cc, Reg dst, const Mem& src) { rm0f(size, 0x40 | cc_(cc), wrote(dst), src); }
   void setcc(CC cc, Reg dst) { rr0f(8, 0x90 | cc_(cc), Reg::rax, wrote(dst)); }
   void push(Reg r) {
     if (hi(r)) byte(0x41);
@@ -99,16 +99,16 @@ class Assembler {
     if (op != Alu::cmp) wrote(dst);
     rr(size, op_(op) << 3 | (size == 8 ? 0 : 1), src, dst);
   }
-  void alu(Alu op, unsigned size, Reg dst, Mem src) {
+  void alu(Alu op, unsigned size, Reg dst, const Mem& src) {
     if (op != Alu::cmp) wrote(dst);
     rm(size, op_(op) << 3 | (size == 8 ? 2 : 3), dst, src);
   }
-  void alu(Alu op, unsigned size, Mem dst, Reg src) { rm(size, op_(op) << 3 | (size == 8 ? 0 : 1), src, dst); }
+  void alu(Alu op, unsigned size, const Mem& dst, Reg src) { rm(size, op_(op) << 3 | (size == 8 ? 0 : 1), src, dst); }
   void alu_imm(Alu op, unsigned size, Reg dst, i32 imm);
-  void alu_imm(Alu op, unsigned size, Mem dst, i32 imm);
+  void alu_imm(Alu op, unsigned size, const Mem& dst, i32 imm);
   void test(unsigned size, Reg a, Reg b) { rr(size, size == 8 ? 0x84 : 0x85, b, a); }
   void test_imm(unsigned size, Reg a, i32 imm);
-  void test_imm(unsigned size, Mem a, i32 imm);
+  void test_imm(unsigned size, const Mem& a, i32 imm);
   void not_(unsigned size, Reg r) { rr(size, size == 8 ? 0xf6 : 0xf7, Reg(2), wrote(r)); }
   void neg(unsigned size, Reg r) { rr(size, size == 8 ? 0xf6 : 0xf7, Reg(3), wrote(r)); }
   void mul(unsigned size, Reg r) { wide(), rr(size, 0xf7, Reg(4), r); }
@@ -116,7 +116,7 @@ class Assembler {
   void div(unsigned size, Reg r) { wide(), rr(size, 0xf7, Reg(6), r); }
   void idiv(unsigned size, Reg r) { wide(), rr(size, 0xf7, Reg(7), r); }
   void imul(unsigned size, Reg dst, Reg src) { rr0f(size, 0xaf, wrote(dst), src); }
-  void imul(unsigned size, Reg dst, Mem src) { rm0f(size, 0xaf, wrote(dst), src); }
+  void imul(unsigned size, Reg dst, const Mem& src) { rm0f(size, 0xaf, wrote(dst), src); }
   void cdq(unsigned size) {
     wide();
     if (size == 64) byte(0x48);
@@ -151,7 +151,7 @@ class Assembler {
     rr0f(size, 0xba, Reg(4), r);
     byte(bit);
   }
-  void bt_imm(unsigned size, Mem m, u8 bit) {
+  void bt_imm(unsigned size, const Mem& m, u8 bit) {
     rm0f(size, 0xba, Reg(4), m, 1);
     byte(bit);
   }
@@ -170,10 +170,10 @@ class Assembler {
 
   // --- atomics ---
   void lock() { byte(0xf0); }
-  void xchg(unsigned size, Mem m, Reg r) { rm(size, size == 8 ? 0x86 : 0x87, wrote(r), m); }
-  void xadd(unsigned size, Mem m, Reg r) { rm0f(size, size == 8 ? 0xc0 : 0xc1, wrote(r), m); }
-  void cmpxchg(unsigned size, Mem m, Reg r) { wrote(Reg::rax), rm0f(size, size == 8 ? 0xb0 : 0xb1, r, m); }
-  void cmpxchg16b(Mem m) { wide(), rm0f(64, 0xc7, Reg(1), m); }
+  void xchg(unsigned size, const Mem& m, Reg r) { rm(size, size == 8 ? 0x86 : 0x87, wrote(r), m); }
+  void xadd(unsigned size, const Mem& m, Reg r) { rm0f(size, size == 8 ? 0xc0 : 0xc1, wrote(r), m); }
+  void cmpxchg(unsigned size, const Mem& m, Reg r) { wrote(Reg::rax), rm0f(size, size == 8 ? 0xb0 : 0xb1, r, m); }
+  void cmpxchg16b(const Mem& m) { wide(), rm0f(64, 0xc7, Reg(1), m); }
 
   // --- control flow; targets are absolute host addresses within reach ---
   // jmp and jcc to code that is there already take the short form where it reaches.
@@ -197,8 +197,8 @@ class Assembler {
   }
   void jmp(Reg r) { rr(32, 0xff, Reg(4), r); }
   void call(Reg r) { join(), rr(32, 0xff, Reg(2), r); }
-  void jmp(Mem m) { rm(32, 0xff, Reg(4), m); }
-  void call(Mem m) { join(), rm(32, 0xff, Reg(2), m); }
+  void jmp(const Mem& m) { rm(32, 0xff, Reg(4), m); }
+  void call(const Mem& m) { join(), rm(32, 0xff, Reg(2), m); }
   void ret() { byte(0xc3); }
   void int3() { byte(0xcc); }
   void ud2() { word(0x0b0f); }
@@ -239,23 +239,23 @@ class Assembler {
   bool vex = false;
   // prefix: 0, 0x66, 0xf3, 0xf2. map: 1 = 0f, 2 = 0f38, 3 = 0f3a. Two operands (dst, src).
   void sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm src, bool w = false);
-  void sse(u8 prefix, u8 map, u8 opcode, Xmm dst, Mem src, bool w = false, unsigned trailing = 0);
+  void sse(u8 prefix, u8 map, u8 opcode, Xmm dst, const Mem& src, bool w = false, unsigned trailing = 0);
   // Three operands dst = a op b: VEX when available, else movaps dst, a first (dst must not be b then).
   void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w = false);
-  void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, unsigned trailing = 0, bool w = false);
+  void sse3(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, const Mem& b, unsigned trailing = 0, bool w = false);
   void movaps(Xmm dst, Xmm src) {
     if (dst != src) sse(0, 1, 0x28, dst, src);
   }
-  void movups(Xmm dst, Mem src) { sse(0, 1, 0x10, dst, src); }
-  void movups(Mem dst, Xmm src) { sse(0, 1, 0x11, src, dst); }
-  void movaps(Xmm dst, Mem src) { sse(0, 1, 0x28, dst, src); }
-  void movaps(Mem dst, Xmm src) { sse(0, 1, 0x29, src, dst); }
-  void movd(Xmm dst, Mem src) { sse(0x66, 1, 0x6e, dst, src); }
-  void movd(Mem dst, Xmm src) { sse(0x66, 1, 0x7e, src, dst); }
+  void movups(Xmm dst, const Mem& src) { sse(0, 1, 0x10, dst, src); }
+  void movups(const Mem& dst, Xmm src) { sse(0, 1, 0x11, src, dst); }
+  void movaps(Xmm dst, const Mem& src) { sse(0, 1, 0x28, dst, src); }
+  void movaps(const Mem& dst, Xmm src) { sse(0, 1, 0x29, src, dst); }
+  void movd(Xmm dst, const Mem& src) { sse(0x66, 1, 0x6e, dst, src); }
+  void movd(const Mem& dst, Xmm src) { sse(0x66, 1, 0x7e, src, dst); }
   void movd(Xmm dst, Reg src) { sse(0x66, 1, 0x6e, dst, Xmm(src)); }
   void movd(Reg dst, Xmm src) { sse(0x66, 1, 0x7e, src, Xmm(wrote(dst))); }
-  void movq(Xmm dst, Mem src) { sse(0xf3, 1, 0x7e, dst, src); }
-  void movq(Mem dst, Xmm src) { sse(0x66, 1, 0xd6, src, dst); }
+  void movq(Xmm dst, const Mem& src) { sse(0xf3, 1, 0x7e, dst, src); }
+  void movq(const Mem& dst, Xmm src) { sse(0x66, 1, 0xd6, src, dst); }
   void movq(Xmm dst, Xmm src) { sse(0xf3, 1, 0x7e, dst, src); }  // clears the upper half
   void movq(Xmm dst, Reg src) { sse(0x66, 1, 0x6e, dst, Xmm(src), true); }
   void movq(Reg dst, Xmm src) { sse(0x66, 1, 0x7e, src, Xmm(wrote(dst)), true); }
@@ -269,13 +269,13 @@ class Assembler {
 
   // EVEX.128, no masking. Two-operand instructions have a = x0.
   void evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Xmm b, bool w);
-  void evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Mem b, bool w, unsigned trailing = 0);
+  void evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, const Mem& b, bool w, unsigned trailing = 0);
 
   // --- generic forms, for templates that need an opcode not named above ---
   void rr(unsigned size, u8 opcode, Reg reg, Reg rm_);
-  void rm(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing = 0);
+  void rm(unsigned size, u8 opcode, Reg reg, const Mem& m, unsigned trailing = 0);
   void rr0f(unsigned size, u8 opcode, Reg reg, Reg rm_);
-  void rm0f(unsigned size, u8 opcode, Reg reg, Mem m, unsigned trailing = 0);
+  void rm0f(unsigned size, u8 opcode, Reg reg, const Mem& m, unsigned trailing = 0);
 
  private:
   static u8 lo(Reg r) { return static_cast<u8>(r) & 7; }
@@ -303,7 +303,7 @@ class Assembler {
   u8* modrm_at(u8* p, Reg reg, const Mem& m, unsigned trailing, bool disp8 = true) const;
   static bool high(Xmm x) { return static_cast<u8>(x) & 16; }
   template <typename Operand>
-  void sse3_evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, Operand b, unsigned trailing, bool w);
+  void sse3_evex(u8 prefix, u8 map, u8 opcode, Xmm dst, Xmm a, const Operand& b, unsigned trailing, bool w);
   void vex_prefix(u8 prefix, u8 map, bool w, u8 reg, u8 vvvv, u8 index, u8 base);
   void evex_prefix(u8 prefix, u8 map, bool w, u8 reg, u8 vvvv, u8 index, u8 base, u8 opcode);
   void vex_gpr(unsigned size, u8 pp, u8 opcode, Reg reg, Reg vvvv, Reg rm_);

@@ -219,6 +219,10 @@ void Emitter::end_instruction() {
   made_aes_round_ = AesRound::None;
   reversed_ = made_reversed_;
   made_reversed_ = ~0u;
+  // Most code has no vectors.
+  if (!(moved_ | made_moved_ | sha256_ | made_sha256_) &&
+      !(zero_above_32_ | made_zero_above_32_ | zero_above_64_ | made_zero_above_64_))
+    return;
   u32 written = may_write(insn_.word);
   moved_ = made_moved_ || (moved_ && !(written & (1u << moved_to_ | 1u << moved_from_)));
   sha256_ = made_sha256_;
