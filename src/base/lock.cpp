@@ -75,4 +75,10 @@ void release_locks_of_dead_thread(u32 tid) {
     if (g_registered[i]->owner() == tid) g_registered[i]->release();
 }
 
+bool owns_registered_lock(u32 tid) {
+  for (unsigned i = 0; i < g_registered_count; i++)
+    if (g_registered[i]->owner() == tid) return true;
+  return false;
+}
+
 }  // namespace grus

@@ -50,5 +50,6 @@ class LockGuard {
 // Long-lived locks that a vfork child may hold when it is killed. At most 64; call once per lock, at start.
 void register_lock(Lock& lock);
 void release_locks_of_dead_thread(u32 tid);
+bool owns_registered_lock(u32 tid);
 
 }  // namespace grus

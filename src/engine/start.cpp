@@ -159,6 +159,8 @@ const char* error_text(i64 error) {
       return "Too many open files";
     case ETXTBSY:
       return "Text file busy";
+    case EFAULT:
+      return "the file is shorter than its program headers say";
     case EEXIST:
       return "its addresses are not free";
     default:

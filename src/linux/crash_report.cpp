@@ -18,7 +18,13 @@ void die_of_engine_fault(Task* task, int sig, const SignalInfo& info, void* host
   // A fault in here must not come back.
   set_host_default(sig);
   const sigcontext& mc = static_cast<ucontext*>(host_context)->uc_mcontext;
-  const a64::CpuState& cpu = task->thread.cpu;
+  run::HostRegisters host{};
+  host.rip = mc.rip;
+  host.rax = mc.rax, host.rcx = mc.rcx, host.rdx = mc.rdx, host.rbx = mc.rbx, host.rsp = mc.rsp, host.rbp = mc.rbp;
+  host.rsi = mc.rsi, host.rdi = mc.rdi, host.r8 = mc.r8, host.r9 = mc.r9, host.r10 = mc.r10, host.r11 = mc.r11;
+  host.r12 = mc.r12, host.r13 = mc.r13, host.r14 = mc.r14, host.r15 = mc.r15, host.eflags = mc.eflags;
+  a64::CpuState cpu;
+  run::registers_of(task->thread, host, &cpu);
   u64 guest_pc = run::guest_pc_of(mc.rip);
   bool translated = guest_pc != 0;
   if (!translated) guest_pc = cpu.pc;

@@ -205,6 +205,7 @@ Task* new_initial_task() {
   Task* task = new_task();
   if (!task) fatal(1, "out of memory");
   task->mm = fresh<Mm>();
+  task->thread.memory_users = &task->mm->refs;
   task->files = fresh<Files>();
   task->fs = fresh<Fs>();
   task->process = fresh<Process>();
@@ -237,6 +238,7 @@ void start_initial_task(Task& task) {
 
 void share_objects(Task& task, const Task& parent, u64 flags) {
   task.mm = share(parent.mm);  // only called for CLONE_VM: the other children have copied memory
+  task.thread.memory_users = &task.mm->refs;
   task.sighand = flags & kCloneSighand ? share(parent.sighand) : copy_locked(parent.sighand);
   task.files = flags & kCloneFiles ? share(parent.files) : copy_locked(parent.files);
   task.fs = flags & kCloneFs ? share(parent.fs) : copy(parent.fs);

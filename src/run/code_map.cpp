@@ -234,6 +234,24 @@ Window* window_of_host(u64 host) {
   return low < g_by_host.count && g_by_host[low]->contains_host(host) ? g_by_host[low] : nullptr;
 }
 
+namespace {
+constexpr u64 Window::*kCounted[] = {&Window::insns_distinct, &Window::insns_translated, &Window::bytes, &Window::regions_published};
+constinit Window g_released{};  // the sums of what is gone, for --stats
+}  // namespace
+
+void release_replaced_windows() {
+  for (u32 k = 0; k < g_by_host.count;) {
+    Window* w = g_by_host[k];
+    if (find_window(w->guest_begin, w->fp_context) == w) {
+      k++;
+      continue;
+    }
+    g_by_host.erase(k, 1);
+    for (u64 Window::*field : kCounted) g_released.*field += w->*field;
+    cache::destroy_window(w);
+  }
+}
+
 Window* replace_window(Window* w) {
   kill_translations(w->guest_begin, w->guest_end);
   Window* fresh = cache::make_window(w->guest_begin, w->guest_end, w->fp_context);
@@ -276,7 +294,7 @@ void detach_windows() {
 }
 
 u64 sum_over_windows(u64 Window::*field) {
-  u64 sum = 0;
+  u64 sum = g_released.*field;
   for (u32 k = 0; k < g_by_host.count; k++) sum += g_by_host[k]->*field;
   return sum;
 }

@@ -31,6 +31,8 @@ cache::Window* find_window(u64 pc, u8 fp_context);
 cache::Window* window_of_host(u64 host);
 // The window ran full: everything in it is killed and translation goes on in a new one.
 cache::Window* replace_window(cache::Window* w);
+// Gives back what replaced windows hold. Only while no thread is in translated code or can return there.
+void release_replaced_windows();
 // Kills translations of [begin, end) in every window. Returns the number of regions.
 u32 kill_translations(u64 begin, u64 end);
 u64 sum_over_windows(u64 cache::Window::*field);

@@ -139,13 +139,17 @@ u64 thread_cpu_ns() {
   return now[0] * 1'000'000'000 + now[1];
 }
 
+[[noreturn]] static void out_of_code_memory() {
+  fatal(1, "out of memory: there is no room for translated code (RLIMIT_AS and RLIMIT_DATA count it)");
+}
+
 // The host code for cpu.pc, made if need be; 0: cpu.exception is set.
 u64 entry_for(ThreadState& t) {
   CpuState& cpu = t.cpu;
   LockGuard guard(translator_lock);
   if (!check_fetch(cpu)) return 0;
   cache::Window* w = window_for(cpu.pc, static_cast<u8>(cpu.fp_context));
-  if (!w) fatal(1, "out of memory: there is no room for translated code (RLIMIT_AS and RLIMIT_DATA count it)");
+  if (!w) out_of_code_memory();
   if (cache::take_lost_pages()) detach_windows();
   if (u64 host = w->find(cpu.pc)) return host;
   const ExecutableRange* range = executable_range(cpu.pc);
@@ -163,7 +167,14 @@ u64 entry_for(ThreadState& t) {
       case a64_to_x64::BuildResult::Full:
         CHECK(attempt < 2);
         w = replace_window(w);
-        CHECK(w != nullptr);
+        if (!w) out_of_code_memory();
+        // A JIT that goes on making code fills one window after the other. Nobody runs in the old ones when this is the only
+        // thread, and it forgets what leads there.
+        if (t.memory_users && *t.memory_users == 1) {
+          t.return_sp = t.return_base;
+          clear_lookup(t);
+          release_replaced_windows();
+        }
     }
   }
 }

@@ -67,6 +67,15 @@ struct RowCount {
 };
 RowCount next_row(const RowCount* last);
 
+// A thread that another one has stopped by the host's ptrace: PTRACE_GETREGS of it (user_regs_struct).
+struct HostRegisters {
+  u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs;
+};
+// Is what `rip` belongs to finished or not begun? In C++ it is: the guest's registers are in memory then.
+bool is_between_instructions(u64 rip);
+// The guest's general registers, SP, pc and NZCV of such a thread.
+void registers_of(const ThreadState& t, const HostRegisters& host, a64::CpuState* out);
+
 // For the crash report and --dump: guest pc of a host address in translated code, or 0.
 u64 guest_pc_of(u64 host_pc);
 

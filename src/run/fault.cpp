@@ -35,7 +35,7 @@ struct HostSiginfo {
 };
 
 extern "C" {
-[[gnu::visibility("hidden")]] extern const char grus_enter_begin[], grus_enter_end[], grus_semantics_begin[],
+[[gnu::visibility("hidden")]] extern const char grus_enter[], grus_enter_begin[], grus_enter_end[], grus_semantics_begin[],
     grus_semantics_end[], grus_abort[], grus_leave_spilled[], grus_return_miss[], grus_call_semantics[];
 extern const char __executable_start[], etext[];
 }
@@ -117,6 +117,25 @@ bool place_of(u64 rip, cache::Place* place) {
 }
 
 }  // namespace
+
+bool is_between_instructions(u64 rip) {
+  if (in_engine(rip)) return rip < ptr(grus_enter) || rip >= ptr(grus_semantics_end);
+  cache::Place place;
+  return !place_of(rip, &place) || (place.boundary && !place.cold && !place.landing);
+}
+
+void registers_of(const ThreadState& t, const HostRegisters& h, a64::CpuState* out) {
+  *out = t.cpu;
+  cache::Place place;
+  if (in_engine(h.rip) || !place_of(h.rip, &place)) return;
+  const u64 by_number[16] = {h.rax, h.rcx, h.rdx, h.rbx, h.rsp, h.rbp, h.rsi, h.rdi, h.r8, h.r9, h.r10, h.r11, h.r12, h.r13, h.r14, h.r15};
+  for (unsigned n = 0; n < 33; n++) {
+    if (a64_to_x64::kHomes[n] == x64::Reg::none) continue;
+    (n == a64_to_x64::kSP ? out->sp : out->x[n]) = by_number[static_cast<unsigned>(a64_to_x64::kHomes[n])];
+  }
+  out->pc = place.guest_pc;
+  if (place.flags != cache::FlagsForm::Home) out->nzcv_image = flags_image(h.eflags, place.flags);
+}
 
 void interrupt(ThreadState& t, void* host_context) {
   HostContext& c = *static_cast<HostContext*>(host_context);

@@ -52,6 +52,7 @@ struct ThreadState {
 
   bool wide_homes;  // V8-V15 and V21-V28 live in xmm16-31
   u16 lookup_used;  // bit n: entries of the lookup table's page n were filled
+  const volatile u32* memory_users;  // how many threads run in this memory; nullptr: nobody counts
   a64::FpContext predicted_context;  // what the lookup table and the return-prediction stack lead to
 
   u32 invalid_operations;  // that trapped

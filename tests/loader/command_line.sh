@@ -68,6 +68,9 @@ chmod +x empty text header short
 for f in empty text header short; do
   expect 126 "grus: ./$f: Exec format error" "$engine" "./$f"
 done
+head -c 100000 prog > truncated
+chmod +x truncated
+expect 126 "grus: ./truncated: the file is shorter than its program headers say" "$engine" ./truncated
 mkfifo fifo
 expect 126 "grus: ./fifo: Permission denied" "$engine" ./fifo
 ln -s loop loop
