@@ -108,7 +108,7 @@ void undo_jumps(Window& w, const Region& r) {
         continue;
       }
       i32 distance = static_cast<i32>(jump.cold - (jump.site + 4));
-      __atomic_store_n(reinterpret_cast<i32*>(jump.from->code + jump.site), distance, __ATOMIC_RELEASE);
+      if (jump.from) __atomic_store_n(reinterpret_cast<i32*>(jump.from->code + jump.site), distance, __ATOMIC_RELEASE);
       *at = jump.next;
     }
   }
@@ -133,6 +133,11 @@ void link_within(Window& w, u32 site, u32 cold, u64 target) {
   // A jump to another window was remembered when it was made.
   if (!w.contains_host(target) || remember_jump(w, site, cold, w, target)) return;
   __atomic_store_n(reinterpret_cast<i32*>(w.code + site), static_cast<i32>(cold - (site + 4)), __ATOMIC_RELEASE);
+}
+
+void forget_jumps_from(Window& to, const Window& gone) {
+  for (u32 i = 0; i < to.jumps.size; i++)
+    if (to.jumps.data[i].from == &gone) to.jumps.data[i].from = nullptr;
 }
 
 void forget_killing(Window& w) {

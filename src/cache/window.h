@@ -24,7 +24,7 @@ struct Window;
 
 // A direct exit in private code that jumps straight to a region of this window.
 struct Jump {
-  Window* from;
+  Window* from;  // nullptr: it is gone
   u32 site;    // offset of the rel32 in `from`
   u32 cold;    // offset of its cold stub there
   u32 target;  // offset here
@@ -177,6 +177,8 @@ bool locate(Window& w, u64 host, Place* out);
 bool detach(Window& w);
 // Kills every region that covers any of [begin, end). Returns how many. A window with a file is detached first.
 u32 kill_range(Window& w, u64 begin, u64 end);
+// `gone` is about to be destroyed while others live on.
+void forget_jumps_from(Window& to, const Window& gone);
 
 // Of kill.cpp, for window.cpp. What a new region and a jump that was made mean for killing; remember_jump is false without memory,
 // and then there must be no jump.

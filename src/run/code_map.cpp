@@ -248,6 +248,7 @@ void release_replaced_windows() {
     }
     g_by_host.erase(k, 1);
     for (u64 Window::*field : kCounted) g_released.*field += w->*field;
+    for (u32 i = 0; i < g_by_host.count; i++) cache::forget_jumps_from(*g_by_host[i], *w);
     cache::destroy_window(w);
   }
 }
