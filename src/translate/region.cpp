@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "translate/region.h"
 
+#include "guest/aarch64/operands.h"
 #include "translate/a64_to_x64/templates.h"
 
 namespace grus::a64_to_x64 {
@@ -253,6 +254,11 @@ bool RegionBuilder::live_after(unsigned i) {
   }
 }
 
+bool RegionBuilder::live_at_target(u64 target) {
+  int j = index_of(target);
+  return j < 0 ? live_at(target, false) : insns_[j].live_in;
+}
+
 void RegionBuilder::liveness() {
   __builtin_memset(found_dead_, 0, sizeof found_dead_);
   // Backwards, so that one round is enough unless there is a branch backwards; everything only ever grows, so a few rounds
@@ -341,6 +347,33 @@ void RegionBuilder::jump_if(Emitter& e, CC cc, u64 target) {
   }
 }
 
+// `a && b` is CMP, CCMP, B.cond: where the first comparison fails, so does the branch.
+bool RegionBuilder::jump_if_decided(Emitter& e, CC cc, unsigned nzcv) {
+  for (unsigned i = current_ + 1; i < count_ && insns_[i].guest_word == insns_[i - 1].guest_word + 1; i++) {
+    const Decoded& d = insns_[i];
+    Insn insn{d.word, d.op};
+    if (d.leader) return false;
+    switch (d.op) {
+      case Op::CCMN_reg:
+      case Op::CCMP_reg:
+      case Op::CCMN_imm:
+      case Op::CCMP_imm:
+        if (insn.cond() >= 14 || a64::condition_holds(insn.cond(), nzcv)) return false;
+        nzcv = insn.nzcv();
+        break;
+      case Op::B_cond:
+        if (insn.bcond() >= 14 || d.live_out) return false;
+        if (a64::condition_holds(insn.bcond(), nzcv))
+          jump_if(e, cc, direct_target(d.word, guest_pc(i)));
+        else
+          behind_[behinds_++] = Fixup{e.jcc32(cc), static_cast<u16>(i)};
+        return true;
+      default: return false;
+    }
+  }
+  return false;
+}
+
 void RegionBuilder::call(Emitter& e, u64 target) {
   int i = lockstep_ ? -1 : index_of(target);
   if (i >= 0 && host_[i]) {
@@ -425,7 +458,7 @@ void RegionBuilder::recover() { __builtin_memset(map_, 0, sizeof map_); }
 // Pass B: into code_, for room_.
 void RegionBuilder::emit(Emitter& e) {
   cache::Window& w = *window_;
-  fixups_ = colds_ = exit_count_ = mark_count_ = 0;
+  fixups_ = colds_ = exit_count_ = mark_count_ = behinds_ = 0;
   position_dependent_ = false;
   e.fp_context_ = w.fp_context;
   e.vex = e.host().avx;
@@ -463,6 +496,10 @@ void RegionBuilder::emit(Emitter& e) {
       CHECK(e.at() - host_[i] <= kMaxTemplateBytes);
       e.end_instruction();
       for (unsigned c = colds_before; c < colds_; c++) cold_[c].back = e.at();
+      for (; behinds_ && behind_[behinds_ - 1].target == i; behinds_--) {
+        e.patch32(behind_[behinds_ - 1].place, e.runs_at(e.at()));
+        e.join();
+      }
       // What follows: the next instruction in place, or a jump to it when it is elsewhere or somebody may enter there.
       Flow flow = r.flow();
       bool ends = flow == Flow::Branch || flow == Flow::Ret || flow == Flow::Indirect || flow == Flow::Exception;

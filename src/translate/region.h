@@ -48,6 +48,8 @@ class RegionBuilder {
   // For the emitter.
   void jump(Emitter& e, u64 target);
   void jump_if(Emitter& e, CC cc, u64 target);
+  bool jump_if_decided(Emitter& e, CC cc, unsigned nzcv);
+  bool live_at_target(u64 target);
   void call(Emitter& e, u64 target);
   void add_cold_semantics(u8* place);
   void add_cold_indirect(u8* place, bool is_call);
@@ -127,6 +129,8 @@ class RegionBuilder {
   cache::InsnMark marks_[3 * kRegionInsns + 16];
   unsigned mark_count_;
   Fixup fixup_[kRegionInsns * 2];
+  Fixup behind_[kRegionInsns];  // jumps that lead behind an instruction which is emitted soon
+  unsigned behinds_;
   ColdStub cold_[kMaxColds];
   Run run_[kRegionInsns];
   u32 queue_[kRegionInsns];

@@ -271,10 +271,11 @@ void Emitter::jump(u64 target) {
   region_.jump(*this, target);
 }
 
-void Emitter::jump_if(CC cc, u64 target) {
-  settle_flags();
-  region_.jump_if(*this, cc, target);
-}
+bool Emitter::live_at(u64 target) { return region_.live_at_target(target); }
+
+void Emitter::jump_if(CC cc, u64 target) { region_.jump_if(*this, cc, target); }
+
+bool Emitter::jump_if_decided(CC cc, unsigned nzcv) { return region_.jump_if_decided(*this, cc, nzcv); }
 
 void Emitter::call(u64 target) {
   settle_flags();

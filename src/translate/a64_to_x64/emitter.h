@@ -72,6 +72,10 @@ class Emitter : public x64::Assembler {
       if (size == 64) hold(n, dst);
     }
   }
+  // The same for an operation of this size that writes all of dst: what is above the operand may be anything.
+  void load_low(Reg dst, unsigned n, unsigned size) {
+    if (n == kZero || (home(n) != dst && holder(n) != dst)) load(dst, n, size);
+  }
   // A register holding Xn: read only. With a home, the upper half of W operands is whatever X has.
   Reg use(unsigned n, Reg scratch, unsigned size = 64) {
     if (n != kZero && home(n) != Reg::none) return home(n);
@@ -244,9 +248,13 @@ class Emitter : public x64::Assembler {
   // In the cold path, between the call of the semantics and the way back: copies of what they may have written.
   void after_cold_semantics(u32 word);
   // Unconditional and conditional transfer to a guest pc: inside the region, to known code, or through a patchable exit.
-  // Call settle_flags() before condition(), for what comes between condition() and jump_if must not change EFLAGS.
+  // When NZCV is live at the target, call settle_flags() before condition(): nothing that changes EFLAGS comes behind that.
+  bool live_at(u64 target);
   void jump(u64 target);
   void jump_if(CC cc, u64 target);
+  // For a conditional comparison: if `cc`, which makes NZCV this, decides the branch behind it, jumps straight there. (Behind it may be
+  // more comparisons that then do not happen.) false: it decides nothing.
+  bool jump_if_decided(CC cc, unsigned nzcv);
   // Guest address in `target` (rax preferred; rcx and rdx are used): inline lookup.
   void jump_indirect(Reg target);
   // BL and BLR: pushes the prediction, calls, and lands behind. x30 must have been committed.

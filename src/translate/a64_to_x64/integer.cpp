@@ -69,7 +69,7 @@ void add_sub_constant_flags(Emitter& e, Alu op, unsigned size, unsigned d, unsig
       return e.set_flags(form);
     }
     Reg dst = e.def(d, Reg::rax);
-    if (d == kZero || d != n || Emitter::in_memory(n)) e.load(dst, n, size);
+    if (d == kZero || d != n || Emitter::in_memory(n)) e.load_low(dst, n, size);
     e.alu_imm(op, size, dst, constant);
     e.commit(d, dst);
   }
@@ -514,7 +514,8 @@ static void conditional_compare(Emitter& e, Insn i, bool negative, bool immediat
   CC cc = e.condition(i.cond());
   a64::CpuState image;
   image.set_nzcv(i.nzcv());
-  u8* otherwise = e.jcc8(x64::invert(cc));
+  bool decided = e.jump_if_decided(x64::invert(cc), i.nzcv());
+  u8* otherwise = decided ? nullptr : e.jcc8(x64::invert(cc));
   Reg left = e.use(i.Rn(), Reg::rax, size);
   if (negative && left != Reg::rax) {
     e.mov(size, Reg::rax, left);
@@ -526,6 +527,7 @@ static void conditional_compare(Emitter& e, Insn i, bool negative, bool immediat
   else
     e.alu_with(op, size, left, i.Rm());
   if (negative) e.cmc();
+  if (decided) return e.set_flags(FlagsForm::Sub);
   u8* done = e.jmp8();
   e.patch8(otherwise);
   e.mov_imm(Reg::rax, image.nzcv_image);
