@@ -44,7 +44,7 @@ void shift_variable(Emitter& e, Insn i, Shift op) {
   unsigned size = size_of(i);
   if (e.host().bmi2 && op != Shift::ror) {
     Reg src = e.use(i.Rn(), Reg::rax, size), count = e.use(i.Rm(), Reg::rcx, size);
-    Reg dst = e.def(i.Rd(), Reg::rax);
+    Reg dst = e.def_any(i.Rd());
     if (op == Shift::shl)
       e.shlx(size, dst, src, count);
     else if (op == Shift::shr)

@@ -89,6 +89,14 @@ class Emitter : public x64::Assembler {
     return held != Reg::none ? held : use(n, scratch, size);
   }
   Reg def(unsigned n, Reg scratch) { return n != kZero && home(n) != Reg::none ? home(n) : scratch; }
+  // The same where any scratch register will do: one that holds nothing of use, else they take turns.
+  Reg def_any(unsigned n) { return n != kZero && home(n) != Reg::none ? home(n) : any_scratch(); }
+  Reg any_scratch() {
+    for (unsigned r = 0; r < 3; r++)
+      if (written(Reg(r)) || held_[r] == kZero) return Reg(r);
+    turn_ = turn_ == 2 ? 0 : turn_ + 1;
+    return Reg(turn_);
+  }
   void commit(unsigned n, Reg value) {
     if (n == kZero) return;
     if (home(n) == Reg::none) {
@@ -288,6 +296,7 @@ class Emitter : public x64::Assembler {
     aes_round_ = AesRound::None;
     reversed_ = ~0u;
     moved_ = sha256_ = false;
+    turn_ = 0;
     join();
   }
   void begin_instruction();
@@ -321,6 +330,7 @@ class Emitter : public x64::Assembler {
   u8 moved_to_ = 0, moved_from_ = 0;  // moved_: two vector registers hold the same
   Sha256State sha256_state_{};
   unsigned reversed_ = ~0u, made_reversed_ = ~0u;
+  u8 turn_ = 0;
   bool keeps_book_ = true;        // the current instruction's template writes general registers by named methods only
   bool made_way_around_ = false;  // the current instruction may have been done by its semantics
   bool needed_ = false;           // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones
