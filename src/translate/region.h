@@ -49,7 +49,7 @@ class RegionBuilder {
   void jump(Emitter& e, u64 target);
   void jump_if(Emitter& e, CC cc, u64 target);
   bool jump_if_decided(Emitter& e, CC cc, unsigned nzcv);
-  bool live_at_target(u64 target);
+  bool live_at_target() const { return insns_[current_].target_live; }
   void call(Emitter& e, u64 target);
   void add_cold_semantics(u8* place);
   void add_cold_indirect(u8* place, bool is_call);
@@ -64,7 +64,7 @@ class RegionBuilder {
     u32 word;
     u32 guest_word;
     a64::Op op;
-    bool leader, live_in, live_out;
+    bool leader, live_in, live_out, target_live;  // NZCV is read later; for a conditional branch, where it leads
   };
   struct Fixup {
     u8* place;
@@ -87,7 +87,19 @@ class RegionBuilder {
 
   void recover();
   void forget();
-  bool fetch(u64 pc, u32* word);
+  struct Line {
+    u64 begin;
+    u32 words[64];
+  };
+  bool read_line(Line& line, u64 begin);
+  bool fetch(u64 pc, u32* word) {
+    u64 begin = pc & ~u64{sizeof(Line::words) - 1};
+    Line& line = lines_[begin / sizeof(Line::words) % (sizeof lines_ / sizeof lines_[0])];
+    if (line.begin != begin && !read_line(line, begin)) return false;
+    *word = line.words[(pc - begin) / 4];
+    return true;
+  }
+  void forget_lines();
   bool discover(u64 pc, MemoryFault* fault);
   bool rediscover(const cache::Region& r);
   void mark_branch_targets();
@@ -113,12 +125,11 @@ class RegionBuilder {
   bool busy_;  // in build(); found set there: the one who built is dead
   bool position_dependent_;
   cache::Room room_;  // where the region is about to go
-  u64 line_;  // whose words line_words_ holds
-  u32 line_words_[64];
+  Line lines_[16];
   bool changed_;  // a piece of code was read that is not what the cache's file is named by
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
-  u64 found_dead_[64];  // where live_at found NZCV dead, and how it was asked
+  u64 live_at_[64];  // what live_at answered, in the low bits of where
   bool loops_;  // liveness met a branch backwards
   u32 low_;       // lowest guest word of the region
   u8* body_end_;  // in code_

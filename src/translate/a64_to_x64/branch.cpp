@@ -16,7 +16,7 @@ void B_cond(Emitter& e, Insn i) {
   u64 target = e.pc() + static_cast<u64>(offset(i.imm19(), 19));
   if (i.bcond() >= 14) return e.jump(target);  // AL, NV
   // Before the condition is chosen, for saving may turn a carry into a borrow. Who reads NZCV further down has it in EFLAGS.
-  if (e.live_at(target)) e.settle_flags();
+  if (e.live_at_target()) e.settle_flags();
   CC cc = e.condition(i.bcond());
   e.jump_if(cc, target);
 }

@@ -257,7 +257,7 @@ class Emitter : public x64::Assembler {
   void after_cold_semantics(u32 word);
   // Unconditional and conditional transfer to a guest pc: inside the region, to known code, or through a patchable exit.
   // When NZCV is live at the target, call settle_flags() before condition(): nothing that changes EFLAGS comes behind that.
-  bool live_at(u64 target);
+  bool live_at_target() const;
   void jump(u64 target);
   void jump_if(CC cc, u64 target);
   // For a conditional comparison: if `cc`, which makes NZCV this, decides the branch behind it, jumps straight there. (Behind it may be
@@ -299,7 +299,11 @@ class Emitter : public x64::Assembler {
     turn_ = 0;
     join();
   }
-  void begin_instruction();
+  // Templates of floating point and vectors write general registers by opcodes that the assembler does not keep book of.
+  void begin_instruction() {
+    keeps_book_ = (insn_.word >> 25 & 7) != 7 && (insn_.word & 0xbe000000) != 0x0c000000;
+    if (!keeps_book_) join();
+  }
   void end_instruction();
   void store_home(unsigned n, Xmm value) {
     movaps(vslot(n), value);
