@@ -102,7 +102,7 @@ class Emitter : public x64::Assembler {
     if (home(n) == Reg::none) {
       mov(64, slot(n), value);
       written_in_place(n);
-      if (value <= Reg::rdx) hold(n, value);
+      hold(n, value);
     } else if (home(n) != value)
       mov(64, home(n), value);
   }
@@ -285,7 +285,7 @@ class Emitter : public x64::Assembler {
     constants_[n] = value;
   }
   void hold(unsigned n, Reg scratch) {
-    if (!keeps_book_) return;
+    if (!keeps_book_ || scratch > Reg::rdx) return;  // a home: what it holds is its own guest register's
     held_[static_cast<u8>(scratch)] = static_cast<u8>(n);
     keep(scratch);
   }
