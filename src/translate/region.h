@@ -50,6 +50,8 @@ class RegionBuilder {
   // For the emitter.
   void jump(Emitter& e, u64 target);
   void jump_if(Emitter& e, CC cc, u64 target);
+  bool jump_if_decided(Emitter& e, CC cc, unsigned nzcv);
+  bool live_at_target() const { return insns_[current_].target_live; }
   void call(Emitter& e, u64 target);
   void add_cold_semantics(u8* place);
   void add_cold_indirect(u8* place, bool is_call);
@@ -65,7 +67,7 @@ class RegionBuilder {
     u32 guest_word;
     a64::Op op;
     a64::RowTraits traits;
-    bool leader, live_in, live_out;
+    bool leader, live_in, live_out, target_live;  // NZCV is read later; for a conditional branch, where it leads
   };
   struct Fixup {
     u8* place;
@@ -131,7 +133,7 @@ class RegionBuilder {
   bool changed_;  // a piece of code was read that is not what the cache's file is named by
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
-  u64 found_dead_[64];  // where live_at found NZCV dead, and how it was asked
+  u64 live_at_[64];  // what live_at answered, in the low bits of where
   bool loops_;  // liveness met a branch backwards
   u32 low_;       // lowest guest word of the region
   u8* body_end_;  // in code_
@@ -142,6 +144,8 @@ class RegionBuilder {
   cache::InsnMark marks_[3 * kMaxRegionInsns];
   unsigned mark_count_;
   Fixup fixup_[kMaxRegionInsns * 2];
+  Fixup behind_[kMaxRegionInsns];  // jumps that lead behind an instruction which is emitted soon
+  unsigned behinds_;
   ColdStub cold_[kMaxColds];
   Run run_[kMaxRegionInsns];
   u8 branch_[kMaxRegionInsns];  // the instructions that branch or call directly

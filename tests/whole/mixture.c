@@ -43,6 +43,28 @@ static void integers(void) {
   printf("integers %016llx\n", (unsigned long long)h);
 }
 
+// Chains of comparisons that decide one branch: all conditions, some NZCV. Only lock-step looks at the results.
+static void comparisons(void) {
+#ifdef __aarch64__
+  for (int i = 0; i < 24; i++) {
+    uint64_t r = next_random(), h = 0;
+    int64_t a = (int64_t)(r & 3), b = (int64_t)(r >> 8 & 3), c = (int64_t)(r >> 16 & 3) - 1;
+    __asm__ volatile(
+        ".irp one, eq, ne, hs, lo, mi, pl, vs, vc, hi, ls, ge, lt, gt, le\n"
+        ".irp two, eq, ne, hs, lo, mi, pl, vs, vc, hi, ls, ge, lt, gt, le\n"
+        "cmp %1, %2\n ccmp %2, %3, #4, \\one\n b.\\two 1f\n add %0, %0, #1\n 1:\n"
+        "cmp %w3, %w1\n ccmn %w2, %w3, #11, \\one\n ccmp %w1, #1, #2, \\two\n b.\\one 1f\n eor %0, %0, %0, lsl #5\n 1:\n"
+        "subs x9, %1, %3\n ccmp x9, %2, #8, \\two\n ccmp %1, x9, #0, \\one\n b.\\two 1f\n add %0, %0, x9\n 1:\n"
+        ".endr\n .endr\n"
+        : "+r"(h)
+        : "r"(a), "r"(b), "r"(c)
+        : "x9", "cc");
+  }
+#else
+  for (int i = 0; i < 24; i++) next_random();
+#endif
+}
+
 static void strings(void) {
   char text[4096] = "";
   for (int i = 0; i < 60; i++) {
@@ -152,6 +174,7 @@ static void signals(void) {
 
 int main(void) {
   integers();
+  comparisons();
   strings();
   floats();
   vectors();

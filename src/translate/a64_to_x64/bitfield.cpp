@@ -35,7 +35,7 @@ void shift_constant(Emitter& e, Insn i, Shift op, unsigned amount) {
     return e.commit(i.Rd(), dst);
   }
   if (amount) e.clobber_flags();
-  e.load(dst, i.Rn(), size);
+  amount ? e.load_low(dst, i.Rn(), size) : e.load(dst, i.Rn(), size);
   if (amount) e.shift_imm(op, size, dst, static_cast<u8>(amount));
   e.commit(i.Rd(), dst);
 }
@@ -44,7 +44,7 @@ void shift_variable(Emitter& e, Insn i, Shift op) {
   unsigned size = size_of(i);
   if (e.host().bmi2 && op != Shift::ror) {
     Reg src = e.use(i.Rn(), Reg::rax, size), count = e.use(i.Rm(), Reg::rcx, size);
-    Reg dst = e.def(i.Rd(), Reg::rax);
+    Reg dst = e.def_any(i.Rd());
     if (op == Shift::shl)
       e.shlx(size, dst, src, count);
     else if (op == Shift::shr)
@@ -72,7 +72,7 @@ void UBFM(Emitter& e, Insn i) {
   Reg dst = e.def(i.Rd(), Reg::rax);
   if (s == 31 && s < r) {  // lsl of a word: an index
     if (!must_keep_flags(e)) e.clobber_flags();
-    e.load(dst, i.Rn(), 32);
+    e.zero_above_word(i.Rn()) ? e.load_low(dst, i.Rn(), 64) : e.load(dst, i.Rn(), 32);
     if (must_keep_flags(e))
       shift_keeping_flags(e, 64, Shift::shl, dst, dst, 64 - r);
     else
@@ -87,7 +87,7 @@ void UBFM(Emitter& e, Insn i) {
     return e.commit(i.Rd(), dst);
   }
   e.clobber_flags();
-  e.load(dst, i.Rn(), size);
+  e.load_low(dst, i.Rn(), size);
   if (s >= r) {  // ubfx: bits r..s to the bottom
     unsigned width = s - r + 1;
     if (r) e.shift_imm(Shift::shr, size, dst, static_cast<u8>(r));
@@ -120,7 +120,7 @@ void SBFM(Emitter& e, Insn i) {
     return e.commit(i.Rd(), dst);
   }
   e.clobber_flags();
-  e.load(dst, i.Rn(), size);
+  e.load_low(dst, i.Rn(), size);
   e.shift_imm(Shift::shl, size, dst, static_cast<u8>(size - 1 - s));
   unsigned right = s >= r ? size - 1 - s + r : r - s - 1;
   if (right) e.shift_imm(Shift::sar, size, dst, static_cast<u8>(right));

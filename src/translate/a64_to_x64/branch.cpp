@@ -15,8 +15,8 @@ void BL(Emitter& e, Insn i) { e.call(e.pc() + static_cast<u64>(offset(i.imm26(),
 void B_cond(Emitter& e, Insn i) {
   u64 target = e.pc() + static_cast<u64>(offset(i.imm19(), 19));
   if (i.bcond() >= 14) return e.jump(target);  // AL, NV
-  e.settle_flags();  // before the condition is chosen: it may turn the carry around
-  e.settle_flags();  // before the condition is chosen: saving may turn a carry into a borrow
+  // Before the condition is chosen, for saving may turn a carry into a borrow. Who reads NZCV further down has it in EFLAGS.
+  if (e.live_at_target()) e.settle_flags();
   CC cc = e.condition(i.bcond());
   e.jump_if(cc, target);
 }

@@ -198,12 +198,6 @@ static u32 writes_word(u32 word) {
   return 0;
 }
 
-void Emitter::begin_instruction() {
-  // Templates of floating point and vectors write general registers by opcodes that the assembler does not keep book of.
-  keeps_book_ = (insn_.word >> 25 & 7) != 7 && (insn_.word & 0xbe000000) != 0x0c000000;
-  if (!keeps_book_) join();
-}
-
 void Emitter::end_instruction() {
   u32 general = may_write_general(insn_.word), word = writes_word(insn_.word);
   // A base that is written back and loaded too has whatever the semantics say.
@@ -255,10 +249,11 @@ void Emitter::jump(u64 target) {
   region_.jump(*this, target);
 }
 
-void Emitter::jump_if(CC cc, u64 target) {
-  settle_flags();
-  region_.jump_if(*this, cc, target);
-}
+bool Emitter::live_at_target() const { return region_.live_at_target(); }
+
+void Emitter::jump_if(CC cc, u64 target) { region_.jump_if(*this, cc, target); }
+
+bool Emitter::jump_if_decided(CC cc, unsigned nzcv) { return region_.jump_if_decided(*this, cc, nzcv); }
 
 void Emitter::call(u64 target) {
   settle_flags();

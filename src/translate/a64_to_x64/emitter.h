@@ -72,6 +72,10 @@ class Emitter : public x64::Assembler {
       if (size == 64) hold(n, dst);
     }
   }
+  // The same for an operation of this size that writes all of dst: what is above the operand may be anything.
+  void load_low(Reg dst, unsigned n, unsigned size) {
+    if (n == kZero || (home(n) != dst && holder(n) != dst)) load(dst, n, size);
+  }
   // A register holding Xn: read only. With a home, the upper half of W operands is whatever X has.
   Reg use(unsigned n, Reg scratch, unsigned size = 64) {
     if (n != kZero && home(n) != Reg::none) return home(n);
@@ -85,12 +89,20 @@ class Emitter : public x64::Assembler {
     return held != Reg::none ? held : use(n, scratch, size);
   }
   Reg def(unsigned n, Reg scratch) { return n != kZero && home(n) != Reg::none ? home(n) : scratch; }
+  // The same where any scratch register will do: one that holds nothing of use, else they take turns.
+  Reg def_any(unsigned n) { return n != kZero && home(n) != Reg::none ? home(n) : any_scratch(); }
+  Reg any_scratch() {
+    for (unsigned r = 0; r < 3; r++)
+      if (written(Reg(r)) || held_[r] == kZero) return Reg(r);
+    turn_ = turn_ == 2 ? 0 : turn_ + 1;
+    return Reg(turn_);
+  }
   void commit(unsigned n, Reg value) {
     if (n == kZero) return;
     if (home(n) == Reg::none) {
       mov(64, slot(n), value);
       written_in_place(n);
-      if (value <= Reg::rdx) hold(n, value);
+      hold(n, value);
     } else if (home(n) != value)
       mov(64, home(n), value);
   }
@@ -245,9 +257,13 @@ class Emitter : public x64::Assembler {
   void call_semantics();
   void semantics_if(CC cc);
   // Unconditional and conditional transfer to a guest pc: inside the region, to known code, or through a patchable exit.
-  // Call settle_flags() before condition(), for what comes between condition() and jump_if must not change EFLAGS.
+  // When NZCV is live at the target, call settle_flags() before condition(): nothing that changes EFLAGS comes behind that.
+  bool live_at_target() const;
   void jump(u64 target);
   void jump_if(CC cc, u64 target);
+  // For a conditional comparison: if `cc`, which makes NZCV this, decides the branch behind it, jumps straight there. (Behind it may be
+  // more comparisons that then do not happen.) false: it decides nothing.
+  bool jump_if_decided(CC cc, unsigned nzcv);
   // Guest address in `target` (rax preferred; rcx and rdx are used): inline lookup.
   void jump_indirect(Reg target);
   // BL and BLR: pushes the prediction, calls, and lands behind. x30 must have been committed.
@@ -270,7 +286,7 @@ class Emitter : public x64::Assembler {
     constants_[n] = value;
   }
   void hold(unsigned n, Reg scratch) {
-    if (!keeps_book_) return;
+    if (!keeps_book_ || scratch > Reg::rdx) return;  // a home: what it holds is its own guest register's
     held_[static_cast<u8>(scratch)] = static_cast<u8>(n);
     keep(scratch);
   }
@@ -281,9 +297,14 @@ class Emitter : public x64::Assembler {
     aes_round_ = AesRound::None;
     reversed_ = ~0u;
     moved_ = sha256_ = false;
+    turn_ = 0;
     join();
   }
-  void begin_instruction();
+  // Templates of floating point and vectors write general registers by opcodes that the assembler does not keep book of.
+  void begin_instruction() {
+    keeps_book_ = (insn_.word >> 25 & 7) != 7 && (insn_.word & 0xbe000000) != 0x0c000000;
+    if (!keeps_book_) join();
+  }
   void end_instruction();
   void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
 
@@ -307,6 +328,7 @@ class Emitter : public x64::Assembler {
   u8 moved_to_ = 0, moved_from_ = 0;  // moved_: two vector registers hold the same
   Sha256State sha256_state_{};
   unsigned reversed_ = ~0u, made_reversed_ = ~0u;
+  u8 turn_ = 0;
   bool keeps_book_ = true;        // the current instruction's template writes general registers by named methods only
   bool made_way_around_ = false;  // the current instruction may have been done by its semantics
   bool needed_ = false;           // the NZCV that EFLAGS hold now is still read by this instruction or, unchanged, by later ones

@@ -20,8 +20,8 @@ bool in_place(Emitter& e, unsigned size, unsigned d, unsigned n) {
 
 // d = n. From a home or a scratch register that holds it straight into a home in memory.
 void move(Emitter& e, unsigned size, unsigned d, unsigned n) {
-  if (Emitter::in_memory(d) && n != kZero && (size == 64 || e.zero_above_word(n))) return e.commit(d, e.use_any(n, Reg::rax));
-  Reg dst = e.def(d, Reg::rax);
+  if (Emitter::in_memory(d) && n != kZero && (size == 64 || e.zero_above_word(n))) return e.commit(d, e.use_any(n, e.any_scratch()));
+  Reg dst = e.def_any(d);
   e.load(dst, n, size);
   e.commit(d, dst);
 }
@@ -34,7 +34,7 @@ void add_constant(Emitter& e, unsigned size, unsigned d, unsigned n, i64 constan
   }
   u64 address;
   if (size == 64 && e.known_address(n, &address)) {  // ADRP and the low bits
-    Reg dst = e.def(d, Reg::rax);
+    Reg dst = e.def_any(d);
     e.load_guest_address(dst, address + static_cast<u64>(constant));
     e.commit(d, dst);
     return e.set_known_address(d, address + static_cast<u64>(constant));
@@ -44,8 +44,9 @@ void add_constant(Emitter& e, unsigned size, unsigned d, unsigned n, i64 constan
     e.alu_imm(Alu::add, 64, Emitter::slot(d), static_cast<i32>(constant));
     return e.written_in_place(d);
   }
-  Reg dst = e.def(d, Reg::rax);
-  e.lea(size, dst, Mem(e.use_any(n, Reg::rax), static_cast<i32>(constant)));
+  Reg left = e.use_any(n, e.any_scratch());
+  Reg dst = e.def_any(d);
+  e.lea(size, dst, Mem(left, static_cast<i32>(constant)));
   e.commit(d, dst);
 }
 
@@ -69,7 +70,7 @@ void add_sub_constant_flags(Emitter& e, Alu op, unsigned size, unsigned d, unsig
       return e.set_flags(form);
     }
     Reg dst = e.def(d, Reg::rax);
-    if (d == kZero || d != n || Emitter::in_memory(n)) e.load(dst, n, size);
+    if (d == kZero || d != n || Emitter::in_memory(n)) e.load_low(dst, n, size);
     e.alu_imm(op, size, dst, constant);
     e.commit(d, dst);
   }
@@ -134,9 +135,9 @@ void add_sub_shift(Emitter& e, Insn i, Alu op, bool flags) {
   unsigned size = size_of(i), d = i.Rd(), n = i.Rn(), m = i.Rm(), amount = i.imm6();
   // add with a small left shift is one LEA.
   if (!flags && op == Alu::add && i.shift() == 0 && amount <= 3 && n != kZero && m != kZero) {
-    Reg dst = e.def(d, Reg::rax);
     Reg base, index;
     e.use_both(n, &base, m, &index, size);
+    Reg dst = e.def_any(d);
     e.lea(size, dst, Mem(base, index, static_cast<u8>(1 << amount), 0));
     e.commit(d, dst);
     return;
@@ -364,7 +365,7 @@ void ANDS_shift(Emitter& e, Insn i) { logical_shift(e, i, Alu::and_, false, true
 void BICS_shift(Emitter& e, Insn i) { logical_shift(e, i, Alu::and_, true, true); }
 
 void MOVZ(Emitter& e, Insn i) {
-  Reg dst = e.def(i.Rd(), Reg::rax);
+  Reg dst = e.def_any(i.Rd());
   u64 value = static_cast<u64>(i.imm16()) << (16 * i.hw());
   if (value || e.flags_held()) {
     e.mov_imm(dst, value);
@@ -378,7 +379,7 @@ void MOVZ(Emitter& e, Insn i) {
 void MOVN(Emitter& e, Insn i) {
   u64 value = ~(static_cast<u64>(i.imm16()) << (16 * i.hw()));
   if (!i.sf()) value = static_cast<u32>(value);
-  Reg dst = e.def(i.Rd(), Reg::rax);
+  Reg dst = e.def_any(i.Rd());
   e.mov_imm(dst, value);
   e.commit(i.Rd(), dst);
   e.set_known(i.Rd(), value);
@@ -414,7 +415,7 @@ void MOVK(Emitter& e, Insn i) {
 
 void ADR(Emitter& e, Insn i) {
   i64 offset = static_cast<i64>(static_cast<u64>(i.immhi() << 2 | i.immlo()) << 43) >> 43;
-  Reg dst = e.def(i.Rd(), Reg::rax);
+  Reg dst = e.def_any(i.Rd());
   e.load_guest_address(dst, e.pc() + static_cast<u64>(offset));
   e.commit(i.Rd(), dst);
   e.set_known_address(i.Rd(), e.pc() + static_cast<u64>(offset));
@@ -422,7 +423,7 @@ void ADR(Emitter& e, Insn i) {
 void ADRP(Emitter& e, Insn i) {
   i64 offset = static_cast<i64>(static_cast<u64>(i.immhi() << 2 | i.immlo()) << 43) >> 31;
   u64 page = (e.pc() & ~u64{0xfff}) + static_cast<u64>(offset);
-  Reg dst = e.def(i.Rd(), Reg::rax);
+  Reg dst = e.def_any(i.Rd());
   e.load_guest_address(dst, page);
   e.commit(i.Rd(), dst);
   e.set_known_address(i.Rd(), page);
@@ -514,7 +515,8 @@ static void conditional_compare(Emitter& e, Insn i, bool negative, bool immediat
   CC cc = e.condition(i.cond());
   a64::CpuState image;
   image.set_nzcv(i.nzcv());
-  u8* otherwise = e.jcc8(x64::invert(cc));
+  bool decided = e.jump_if_decided(x64::invert(cc), i.nzcv());
+  u8* otherwise = decided ? nullptr : e.jcc8(x64::invert(cc));
   Reg left = e.use(i.Rn(), Reg::rax, size);
   if (negative && left != Reg::rax) {
     e.mov(size, Reg::rax, left);
@@ -526,6 +528,7 @@ static void conditional_compare(Emitter& e, Insn i, bool negative, bool immediat
   else
     e.alu_with(op, size, left, i.Rm());
   if (negative) e.cmc();
+  if (decided) return e.set_flags(FlagsForm::Sub);
   u8* done = e.jmp8();
   e.patch8(otherwise);
   e.mov_imm(Reg::rax, image.nzcv_image);

@@ -30,7 +30,7 @@ Address address(Emitter& e, unsigned rn, i64 offset, Writeback mode, bool pair =
   if (mode == Writeback::None && !pair && e.known_address(base, &known) && e.near(known + static_cast<u64>(offset)))
     return Address{Mem::rip(known + static_cast<u64>(offset)), base, offset, mode};
   // Where the new base is computed, and behind the first load of a pair, the old one must be left: in rcx.
-  Reg r = mode == Writeback::None && !pair ? e.use_any(base, Reg::rcx) : e.use(base, Reg::rcx);
+  Reg r = mode == Writeback::None && !pair ? e.use_any(base, e.any_scratch()) : e.use(base, Reg::rcx);
   return Address{Mem(r, static_cast<i32>(mode == Writeback::Post ? 0 : offset)), base, offset, mode};
 }
 
@@ -50,7 +50,7 @@ void load(Emitter& e, unsigned lsize, unsigned t, const Address& a) {
   // Without writeback the destination's home can be loaded directly; else the base must survive a fault, and a destination
   // that is also the base loses to the writeback's order (semantics/memory.cpp).
   if (a.mode == Writeback::None) {
-    Reg dst = e.def(t, Reg::rax);
+    Reg dst = e.def_any(t);
     load_zero_extended(e, lsize, dst, a.access);
     e.commit(t, dst);
     return;
@@ -64,7 +64,7 @@ void load(Emitter& e, unsigned lsize, unsigned t, const Address& a) {
 
 void load_signed(Emitter& e, unsigned lsize, bool to32, unsigned t, const Address& a) {
   if (a.mode != Writeback::None && t == a.base) return e.call_semantics();
-  Reg dst = e.def(t, Reg::rax);
+  Reg dst = a.mode == Writeback::None ? e.def_any(t) : e.def(t, Reg::rax);
   e.movsx(to32 ? 32 : 64, 8u << lsize, dst, a.access);
   write_back(e, a);
   e.commit(t, dst);
