@@ -44,7 +44,7 @@ bool detect_features(Features* out) {
   u64 zeros;
   asm("lzcnt %1, %0" : "=r"(zeros) : "r"(u64{1}) : "cc");
   f.lzcnt = zeros == 63;
-  f.avx512vl = f.avx2 && zmm && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31);
+  f.avx512vl = f.avx2 && zmm && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 28) && bit(seven.b, 30) && bit(seven.b, 31);
   f.flavour = f.avx512vl                                     ? Flavour::Avx512
               : f.avx2 && f.fma && f.f16c && f.bmi2 && f.lzcnt ? Flavour::Avx2
                                                              : Flavour::Sse42;

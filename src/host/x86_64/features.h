@@ -11,7 +11,7 @@ enum class Flavour : u8 { Sse42, Avx2, Avx512 };
 
 struct Features {
   Flavour flavour;
-  bool avx, avx2, bmi2, fma, f16c, lzcnt, avx512vl;  // lzcnt: ABM
+  bool avx, avx2, bmi2, fma, f16c, lzcnt, avx512vl;  // lzcnt: ABM; avx512vl: and F, CD, DQ, BW
   bool aes, pclmul, sha, movbe;
 };
 

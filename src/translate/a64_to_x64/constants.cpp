@@ -70,7 +70,15 @@ void write_constants(u8* at) {
     entry(Constant::ReversedNibbleHigh).b[n] = static_cast<u8>(reversed << 4);
     entry(Constant::ReversedNibbleLow).b[n] = static_cast<u8>(reversed);
   }
+  pair(Constant::PowersOfTwo, 0x8040201008040201, 0);
+  pair(Constant::LowByteTwice, 0x0606040402020000, 0x0e0e0c0c0a0a0808);
+  both(Constant::EightInHighByte, splat(0x0800, 16));
+  pair(Constant::LeadingZerosHigh, 0x0101010102020308, 0);
+  pair(Constant::LeadingZerosLow, 0x0505050506060708, 0x0404040404040404);
+  both(Constant::Eight8, splat(8, 8));
+  both(Constant::Sixteen16, splat(16, 16));
   both(Constant::SaturateIndex, splat(0x70, 8));
+  both(Constant::SaturateIndex32, splat(0x60, 8));
   both(Constant::Sign8, splat(0x80, 8));
   both(Constant::Sign16, splat(0x8000, 16));
   both(Constant::Sign32, splat(0x80000000, 32));

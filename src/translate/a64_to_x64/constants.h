@@ -37,7 +37,15 @@ enum class Constant : u8 {
   PopulationOfNibble,
   ReversedNibbleHigh,  // the bits of a nibble in reverse, in the high nibble
   ReversedNibbleLow,
-  SaturateIndex,  // 0x70 in each byte
+  PowersOfTwo,        // 1 << n for n < 8, then zeros
+  LowByteTwice,       // shuffle: the low byte of 16-bit lanes in both of their bytes
+  EightInHighByte,    // of 16-bit lanes
+  LeadingZerosHigh,   // of a byte by its high nibble: 8 where that is zero
+  LeadingZerosLow,    // and by its low nibble below zeros
+  Eight8,
+  Sixteen16,
+  SaturateIndex,  // 0x70 in each byte: indices up to 15 stay, others become zero
+  SaturateIndex32,  // 0x60: up to 31, modulo 16
   Sign8,
   Sign16,
   Sign32,

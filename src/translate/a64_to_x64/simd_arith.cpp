@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Arithmetic on equal element sizes. Saturating forms compare with the wrapped result: what differs was saturated and sets
-// FPSR.QC. Without templates: halving subtractions, CLZ, CLS, PMUL, doubling multiplications, SUQADD, USQADD, saturating forms
+// FPSR.QC. Without templates: halving subtractions, PMUL, doubling multiplications, SUQADD, USQADD, saturating forms
 // of 32 and 64 bits.
 #include "translate/a64_to_x64/simd.h"
 
@@ -323,6 +323,45 @@ void CNT_v(Emitter& e, Insn i) {
   op(e, kAnd, kB, kB, Constant::Nibbles);
   op(e, kShuffleBytes, kC, kC, kB);
   op(e, kAdd[0], kA, kA, kC);
+  finish(e, i, kA);
+}
+
+namespace {
+// kA = the leading zeros of kA's lanes. Bytes by their nibbles; wider lanes add the low half's where the high half has none but
+// zeros. Changes kB and kC.
+void leading_zeros(Emitter& e, unsigned size) {
+  if (size == 2 && e.host().avx512vl) return e.evex(0x66, 2, 0x44, kA, Xmm::x0, kA, false);  // VPLZCNTD
+  op(e, kAnd, kC, kA, Constant::Nibbles);
+  load_constant(e, kB, Constant::LeadingZerosLow);
+  op(e, kShuffleBytes, kB, kB, kC);
+  shift_right(e, 1, kA, kA, 4);
+  op(e, kAnd, kA, kA, Constant::Nibbles);
+  load_constant(e, kC, Constant::LeadingZerosHigh);
+  op(e, kShuffleBytes, kC, kC, kA);
+  op(e, kMinU[0], kA, kB, kC);
+  for (unsigned s = 1; s <= size; s++) {
+    op(e, kEqual[s - 1], kC, kA, s == 1 ? Constant::Eight8 : Constant::Sixteen16);
+    shift_right(e, s, kC, kC, bits_of(s) / 2);
+    op(e, kAnd, kC, kC, kA);
+    shift_right(e, s, kA, kA, bits_of(s) / 2);
+    op(e, kAdd[s], kA, kA, kC);
+  }
+}
+}  // namespace
+
+void CLZ_v(Emitter& e, Insn i) {
+  e.vload(kA, i.Rn());
+  leading_zeros(e, i.size());
+  finish(e, i, kA);
+}
+// With negative lanes inverted the sign is one of the zeros.
+void CLS_v(Emitter& e, Insn i) {
+  zero(e, kA);
+  op(e, kGreater[i.size()], kA, kA, i.Rn());
+  op(e, kXor, kA, kA, i.Rn());
+  leading_zeros(e, i.size());
+  ones(e, kB);
+  op(e, kAdd[i.size()], kA, kA, kB);
   finish(e, i, kA);
 }
 
