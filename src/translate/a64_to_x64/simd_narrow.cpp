@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Results half as wide as the operands. Without templates: saturating shifts by immediate with rounding, RADDHN, RSUBHN, scalar
-// forms, and saturation of 64-bit lanes.
+// Results half as wide as the operands. Without templates: RADDHN, RSUBHN, scalar forms, and saturation of 64-bit lanes where there
+// is no AVX-512.
 #include "translate/a64_to_x64/simd.h"
 
 namespace grus::a64_to_x64::templates {
@@ -35,10 +35,8 @@ void shift(Emitter& e, Insn i, bool round) {
   finish_narrow(e, i, size, kA);
 }
 
-// kA holds lanes of 2 << size bytes to be saturated into kB's low half by `pack`; QC is set when widening the result again does not
-// give them back. The caller's lanes must be such that `pack` saturates as the architecture does.
-void saturate(Emitter& e, Insn i, unsigned size, HostOp pack, bool result_signed) {
-  op(e, pack, kB, kA, kA);
+// kB is kA's lanes of 2 << size bytes, saturated into its low half; QC is set when widening them again does not give kA back.
+void finish_saturated(Emitter& e, Insn i, unsigned size, bool result_signed) {
   op1(e, (result_signed ? kWidenS : kWidenU)[size], kC, kB);
   e.clobber_flags();
   op(e, kEqual[1], kC, kC, kA);
@@ -55,27 +53,53 @@ void saturate(Emitter& e, Insn i, unsigned size, HostOp pack, bool result_signed
 
 enum class From { Signed, Unsigned, SignedToUnsigned };
 
-void saturate(Emitter& e, Insn i, unsigned size, From from, unsigned shift) {
-  if (size == 2) return e.call_semantics();
-  bool is_signed = from != From::Unsigned;
-  if (shift) {
-    shift_right_any(e, size + 1, is_signed, kA, e.vuse(i.Rn(), kA), shift, kC);
-  } else {
-    e.vload(kA, i.Rn());
-  }
-  if (from == From::Signed) return saturate(e, i, size, size == 0 ? kPackS16 : kPackS32, true);
-  HostOp pack = size == 0 ? kPackU16 : kPackU32;
-  if (from == From::SignedToUnsigned) return saturate(e, i, size, pack, false);
-  // The host packs signed lanes. Large unsigned ones become the largest that the result can hold plus one: the same saturation.
-  if (shift) return saturate(e, i, size, pack, false);  // they are not negative any more
-  load_halves(e, kB, size == 0 ? 0x0100010001000100 : 0x0001000000010000, size == 0 ? 0x0100010001000100 : 0x0001000000010000);
-  op(e, kMinU[size + 1], kA, kA, kB);
-  saturate(e, i, size, pack, false);
+// kA = (Vn + half a unit of the result) >> shift. The last bit that is shifted out rounds: t - (t >> 1) is half of t, rounded up.
+void shift_rounded(Emitter& e, Insn i, unsigned size, bool is_signed, unsigned shift) {
+  shift_right_any(e, size + 1, is_signed, kA, e.vuse(i.Rn(), kB), shift - 1, kC);
+  shift_right_any(e, size + 1, is_signed, kB, kA, 1, kC);
+  op(e, kSub[size + 1], kA, kA, kB);
 }
 
-void saturating_shift(Emitter& e, Insn i, From from) {
+// kB = kA's doubles as words.
+void saturate_doubles(Emitter& e, From from) {
+  constexpr u8 kSigned = 0x25, kUnsigned = 0x15;  // VPMOVSQD, VPMOVUSQD: the destination is the second operand
+  Xmm x = kA;
+  if (from == From::SignedToUnsigned) {
+    zero(e, kB);
+    e.evex(0x66, 2, 0x3d, kB, kB, kA, true);  // VPMAXSQ
+    x = kB;
+  }
+  e.evex(0xf3, 2, from == From::Signed ? kSigned : kUnsigned, x, Xmm::x0, kB, false);
+}
+
+// The host packs signed lanes.
+void saturate(Emitter& e, Insn i, unsigned size, From from, unsigned shift, bool round = false) {
+  if (size == 2 && !e.host().avx512vl) return e.call_semantics();
+  bool is_signed = from != From::Unsigned;
+  if (round)
+    shift_rounded(e, i, size, is_signed, shift);
+  else if (shift)
+    shift_right_any(e, size + 1, is_signed, kA, e.vuse(i.Rn(), kA), shift, kC);
+  else
+    e.vload(kA, i.Rn());
+  if (size == 2) {
+    saturate_doubles(e, from);
+  } else {
+    if (!is_signed && shift <= (round ? 1 : 0)) {
+      // Large unsigned lanes still look negative. They become the largest that the result can hold plus one: the same saturation.
+      u64 limit = size == 0 ? 0x0100010001000100 : 0x0001000000010000;
+      load_halves(e, kB, limit, limit);
+      op(e, kMinU[size + 1], kA, kA, kB);
+    }
+    HostOp pack = from == From::Signed ? (size == 0 ? kPackS16 : kPackS32) : (size == 0 ? kPackU16 : kPackU32);
+    op(e, pack, kB, kA, kA);
+  }
+  finish_saturated(e, i, size, from == From::Signed);
+}
+
+void saturating_shift(Emitter& e, Insn i, From from, bool round) {
   unsigned size = immediate_size(i);
-  saturate(e, i, size, from, 2 * bits_of(size) - (i.immh() << 3 | i.immb()));
+  saturate(e, i, size, from, 2 * bits_of(size) - (i.immh() << 3 | i.immb()), round);
 }
 
 }  // namespace
@@ -93,8 +117,11 @@ void RSHRN_imm(Emitter& e, Insn i) { shift(e, i, true); }
 void SQXTN_v(Emitter& e, Insn i) { saturate(e, i, i.size(), From::Signed, 0); }
 void UQXTN_v(Emitter& e, Insn i) { saturate(e, i, i.size(), From::Unsigned, 0); }
 void SQXTUN_v(Emitter& e, Insn i) { saturate(e, i, i.size(), From::SignedToUnsigned, 0); }
-void SQSHRN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::Signed); }
-void UQSHRN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::Unsigned); }
-void SQSHRUN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::SignedToUnsigned); }
+void SQSHRN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::Signed, false); }
+void UQSHRN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::Unsigned, false); }
+void SQSHRUN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::SignedToUnsigned, false); }
+void SQRSHRN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::Signed, true); }
+void UQRSHRN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::Unsigned, true); }
+void SQRSHRUN_imm(Emitter& e, Insn i) { saturating_shift(e, i, From::SignedToUnsigned, true); }
 
 }  // namespace grus::a64_to_x64::templates
