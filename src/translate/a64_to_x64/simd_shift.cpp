@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Shifts with results not narrower than the operands. Without templates: saturating and rounding shifts by register, shifts by
-// register of bytes and halves, and those that need AVX2 or a signed shift of 64-bit lanes by register.
+// Shifts with results not narrower than the operands. Without templates: saturating and rounding shifts by register; without AVX2,
+// shifts by register of words and doubles.
 #include "translate/a64_to_x64/simd.h"
 
 namespace grus::a64_to_x64::templates {
@@ -87,36 +87,105 @@ void left_long(Emitter& e, Insn i, unsigned size, bool is_signed, unsigned n) {
   e.vcommit(i.Rd(), x);
 }
 
-// VPSLLV and VPSRLV shift by 0 to the lane's size - 1 and give zero beyond. The count is a signed byte: to the left by count and to
-// the right by -count, both modulo 256, one of which is 0 to 127 and the other 0 or 128 to 255.
-void by_register(Emitter& e, Insn i, bool is_signed, bool scalar) {
-  unsigned size = scalar ? 3 : i.size();
-  if (!e.host().avx2 || size < 2 || (is_signed && size == 3)) return e.call_semantics();
-  bool w = size == 3;
-  auto variable = [&](u8 code, Xmm dst, Xmm a, Xmm counts) { e.sse3(0x66, 2, code, dst, a, counts, w); };
-  Constant byte = size == 2 ? Constant::LowByteOfWord : Constant::LowByteOfDouble;
+/* -- By register -------------------------------------------------------------------------------------------------------
+ * The count is a signed byte. To the left it is count and to the right -count, both modulo 256, one of which is 0 to 127 and the
+ * other 0 or 128 to 255.
+ *
+ * A signed right shift is an unsigned one of the inverted lane, inverted again, where the lane is negative. So lanes with both signs
+ * are inverted before and behind ("flipped"); all others do not differ from unsigned ones.
+ */
+
+// dst = ones in lanes of Vn to be flipped; t is used for bytes and doubles.
+void flipped(Emitter& e, Insn i, unsigned size, Xmm dst, Xmm t) {
+  Xmm x = size == 0 || size == 3 ? t : dst;
+  e.vload(x, i.Rm());
+  shift_left_any(e, size, x, x, bits_of(size) - 8);
+  op(e, kAnd, x, x, i.Rn());
+  if (x == dst) return shift_right_signed(e, size, x, x, bits_of(size) - 1);
+  zero(e, dst);
+  op(e, kGreater[size], dst, dst, t);
+}
+
+// kA = Vn, flipped for signed shifts; flip_back for the result in kB. Changes kA and kC.
+void load_flipped(Emitter& e, Insn i, unsigned size, bool is_signed) {
+  if (!is_signed) return e.vload(kA, i.Rn());
+  flipped(e, i, size, kA, kB);
+  op(e, kXor, kA, kA, i.Rn());
+}
+void flip_back(Emitter& e, Insn i, unsigned size, bool is_signed) {
+  if (!is_signed) return;
+  flipped(e, i, size, kA, kC);
+  op(e, kXor, kB, kB, kA);
+}
+
+// VPSLLV and VPSRLV give zero for counts beyond the lane.
+void by_register_variable(Emitter& e, Insn i, unsigned size, bool is_signed, bool scalar) {
+  constexpr Constant kByte[4] = {Constant::LowByteOfHalf, Constant::LowByteOfHalf, Constant::LowByteOfWord, Constant::LowByteOfDouble};
+  auto variable = [&](u8 code, Xmm counts) {
+    if (size == 1)
+      e.evex(0x66, 2, code == 0x47 ? 0x12 : 0x10, counts, kA, counts, true);
+    else
+      e.sse3(0x66, 2, code, counts, kA, counts, size == 3);
+  };
+  load_flipped(e, i, size, is_signed);
+  e.vload(kB, i.Rm());
+  op(e, kAnd, kB, kB, kByte[size]);
+  variable(0x47, kB);
+  zero(e, kC);
+  op(e, kSub[size], kC, kC, i.Rm());
+  op(e, kAnd, kC, kC, kByte[size]);
+  variable(0x45, kC);
+  op(e, kOr, kB, kB, kC);
+  flip_back(e, i, size, is_signed);
+  finish(e, i, kB, scalar);
+}
+
+// VPSRAVD fills with the sign beyond 31. Right shifts are taken where the count is negative.
+void by_register_words(Emitter& e, Insn i) {
   Xmm n = e.vuse(i.Rn(), kC);
   e.vload(kB, i.Rm());
-  op(e, kAnd, kA, kB, byte);
-  variable(0x47, kA, n, kA);  // VPSLLV
-  if (!is_signed) {
-    zero(e, kB);
-    op(e, kSub[size], kB, kB, i.Rm());
-    op(e, kAnd, kB, kB, byte);
-    variable(0x45, kB, n, kB);  // VPSRLV
-    op(e, kOr, kA, kA, kB);
-  } else {
-    // Right shifts are taken where the count is negative. VPSRAVD fills with the sign beyond 31.
-    zero(e, kB);
-    op(e, kSub[2], kB, kB, i.Rm());
-    op(e, kAnd, kB, kB, byte);
-    variable(0x46, kC, n, kB);
-    e.vload(kB, i.Rm());
-    shift_left(e, 2, kB, kB, 24);
-    e.sse3(0x66, 3, 0x4a, kA, kA, kC);  // VBLENDVPS by the sign of the count in kB
-    e.byte(static_cast<u8>(static_cast<unsigned>(kB) << 4));
-  }
-  finish(e, i, kA, scalar);
+  op(e, kAnd, kA, kB, Constant::LowByteOfWord);
+  e.sse3(0x66, 2, 0x47, kA, n, kA);  // VPSLLVD
+  zero(e, kB);
+  op(e, kSub[2], kB, kB, i.Rm());
+  op(e, kAnd, kB, kB, Constant::LowByteOfWord);
+  e.sse3(0x66, 2, 0x46, kC, n, kB);
+  e.vload(kB, i.Rm());
+  shift_left(e, 2, kB, kB, 24);
+  e.sse3(0x66, 3, 0x4a, kA, kA, kC);  // VBLENDVPS by the sign of the count in kB
+  e.byte(static_cast<u8>(static_cast<unsigned>(kB) << 4));
+  finish(e, i, kA);
+}
+
+// The low and high half of the product with 2^(count mod 16) are the lane shifted left by that and right by 16 minus that: all counts
+// from -16 to 15. Others give zero.
+void by_register_halves(Emitter& e, Insn i, bool is_signed) {
+  load_flipped(e, i, 1, is_signed);
+  e.vload(kC, i.Rm());
+  op(e, kShuffleBytes, kC, kC, Constant::LowByteTwice);
+  op(e, kAdd[0], kC, kC, Constant::TableStep + 1);      // 0 to 31
+  op(e, {1, 0xdc}, kC, kC, Constant::SaturateIndex32);  // PADDUSB
+  op(e, kXor, kC, kC, Constant::EightInHighByte);
+  load_constant(e, kB, Constant::PowersOfTwo);
+  op(e, kShuffleBytes, kB, kB, kC);
+  op(e, {1, 0xe4}, kC, kA, kB);  // PMULHUW
+  op(e, kMul16, kA, kA, kB);
+  e.vload(kB, i.Rm());
+  shift_left(e, 1, kB, kB, 8);
+  shift_right_signed(e, 1, kB, kB, 15);
+  op(e, kAnd, kC, kC, kB);
+  op(e, kAndNot, kB, kB, kA);
+  op(e, kOr, kB, kB, kC);
+  flip_back(e, i, 1, is_signed);
+  finish(e, i, kB);
+}
+
+void by_register(Emitter& e, Insn i, bool is_signed, bool scalar) {
+  unsigned size = scalar ? 3 : i.size();
+  if (size == 0 || (size > 1 && !e.host().avx2)) return e.call_semantics();
+  if (size == 1 && !e.host().avx512vl) return by_register_halves(e, i, is_signed);
+  if (size == 2 && is_signed) return by_register_words(e, i);
+  by_register_variable(e, i, size, is_signed, scalar);
 }
 
 }  // namespace
@@ -151,6 +220,7 @@ void SHLL_v(Emitter& e, Insn i) { left_long(e, i, i.size(), false, bits_of(i.siz
 
 void SSHL_v(Emitter& e, Insn i) { by_register(e, i, true, false); }
 void USHL_v(Emitter& e, Insn i) { by_register(e, i, false, false); }
+void SSHL_s(Emitter& e, Insn i) { by_register(e, i, true, true); }
 void USHL_s(Emitter& e, Insn i) { by_register(e, i, false, true); }
 
 }  // namespace grus::a64_to_x64::templates
