@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Vector floating point of single and double precision on host SSE arithmetic: three same, by element,
-// pairwise, across lanes, and the Advanced SIMD scalar forms. Half precision, estimates and their steps, and
-// FMULX run their semantics; the latter raise nothing for infinity times zero, which the host calls invalid.
+// pairwise, across lanes, and the Advanced SIMD scalar forms. Half precision and estimates run their semantics.
 //
 // See fp.h for why a host result is the guest's. Comparisons need no check: the host's predicates raise
 // invalid as the guest's do.
@@ -118,6 +117,83 @@ void scalar_multiply_add_element(Emitter& e, Insn i, u8 opcode) {
   e.sse3(0x66, 2, opcode, kA, left, kC, i.sz());
   check_scalar(e, i.sz(), kA, Check::Fused);
   commit_scalar(e, i.sz(), i.Rd(), kA);
+}
+
+/* -- FMULX, and Newton's steps: 2 - Vn * Vm, (3 - Vn * Vm) / 2, rounded once
+ * -------------------------------------------------------------------------------------------------------
+ * Infinity times zero is no invalid operation for them, so it must trap or not be tried. NaNs are left to the semantics too.
+ * No step is tiny: a product near 2 or 3 is a multiple of 2^-46 (2^-104).
+ */
+
+void splat(Emitter& e, bool is_double, bool scalar, Xmm x, u64 bits) {
+  if (!is_double) bits |= scalar ? 0 : bits << 32;
+  simd::load_halves(e, x, bits, scalar ? 0 : bits);
+}
+
+// To the semantics unless Vn and Vm are below 2^limit in magnitude. Changes kA, kB, rax and EFLAGS.
+void require_operands_below(Emitter& e, Insn i, bool scalar, unsigned limit) {
+  bool is_double = i.sz();
+  e.clobber_flags();
+  Mem magnitude = e.constant(is_double ? Constant::Magnitude64 : Constant::Magnitude32);
+  auto load = [&](Xmm x, unsigned n) { scalar ? load_scalar(e, is_double, x, n) : load_vector(e, i, x, n); };
+  load(kA, i.Rn());
+  load(kB, i.Rm());
+  e.sse3(0, 1, kAnd, kA, kA, magnitude);
+  e.sse3(0, 1, kAnd, kB, kB, magnitude);
+  e.sse3(0x66, 2, 0x3d, kA, kA, kB);  // PMAXSD; the upper words of doubles count
+  splat(e, false, false, kB, u64{bias(is_double) + limit} << (is_double ? 20 : 23));
+  e.sse3(0x66, 1, 0x66, kB, kB, kA);  // PCMPGTD
+  e.sse(packed_prefix(is_double), 1, kMoveMask, Xmm(Reg::rax), kB);
+  e.alu_imm(Alu::cmp, 32, Reg::rax, is_double ? 3 : 15);
+  e.semantics_if(CC::ne);
+}
+void require_numbers(Emitter& e, Insn i, bool scalar) {
+  if (!traps(e)) require_operands_below(e, i, scalar, bias(i.sz()) + 1);
+}
+
+void extended_multiply(Emitter& e, Insn i, bool scalar) {
+  if (!host_arithmetic(e)) return;
+  require_numbers(e, i, scalar);
+  if (!scalar) return three_same(e, i, kMul, Check::NanAndTiny);
+  load_scalar(e, i.sz(), kA, i.Rn());
+  e.vop(scalar_prefix(i.sz()), 1, kMul, kA, kA, i.Rm());
+  check_scalar(e, i.sz(), kA, Check::NanAndTiny);
+  commit_scalar(e, i.sz(), i.Rd(), kA);
+}
+void extended_multiply_element(Emitter& e, Insn i, bool scalar) {
+  if (!traps(e)) return e.call_semantics();
+  scalar ? scalar_multiply_element(e, i) : multiply_element(e, i);
+}
+
+// x = x - Vn * Vm; x is not kB. Changes kB and kC.
+void subtract_product(Emitter& e, Insn i, bool scalar, Xmm x) {
+  u8 opcode = scalar ? 0xbd : 0xbc;  // VFNMADD231SS, VFNMADD231PS
+  if (scalar)
+    e.sse3(0x66, 2, opcode, x, e.vuse(i.Rn(), kB), e.vuse(i.Rm(), kC), i.sz());
+  else
+    e.sse3(0x66, 2, opcode, x, vector_operand(e, i, i.Rn(), kB), vector_operand(e, i, i.Rm(), kC), i.sz());
+}
+
+void reciprocal_step(Emitter& e, Insn i, bool scalar) {
+  if (!e.host().fma) return e.call_semantics();
+  if (!host_arithmetic(e)) return;
+  require_numbers(e, i, scalar);
+  splat(e, i.sz(), scalar, kA, i.sz() ? u64{0x400} << 52 : u64{0x80} << 23);
+  subtract_product(e, i, scalar, kA);
+  if (traps(e)) trap_nan(e, scalar ? scalar_prefix(i.sz()) : packed_prefix(i.sz()), kA);
+  scalar ? commit_scalar(e, i.sz(), i.Rd(), kA) : finish(e, i, kA);
+}
+
+// Halving is exact, but must not come behind an overflow.
+void square_root_step(Emitter& e, Insn i, bool scalar) {
+  if (!e.host().fma) return e.call_semantics();
+  if (!host_arithmetic(e)) return;
+  require_operands_below(e, i, scalar, i.sz() ? 511 : 63);
+  splat(e, i.sz(), scalar, kA, i.sz() ? u64{0x4008} << 48 : u64{0x4040} << 16);
+  subtract_product(e, i, scalar, kA);
+  splat(e, i.sz(), scalar, kB, i.sz() ? u64{0x3fe} << 52 : u64{0x7e} << 23);
+  e.sse3(packed_prefix(i.sz()), 1, kMul, kA, kA, kB);
+  scalar ? commit_scalar(e, i.sz(), i.Rd(), kA) : finish(e, i, kA);
 }
 
 /* -- Scalar three same
@@ -265,6 +341,15 @@ void FMLS_elem(Emitter& e, Insn i) { multiply_add_element(e, i, 0xbc); }
 void FMUL_s_elem(Emitter& e, Insn i) { scalar_multiply_element(e, i); }
 void FMLA_s_elem(Emitter& e, Insn i) { scalar_multiply_add_element(e, i, 0xb9); }
 void FMLS_s_elem(Emitter& e, Insn i) { scalar_multiply_add_element(e, i, 0xbd); }
+
+void FMULX_v(Emitter& e, Insn i) { extended_multiply(e, i, false); }
+void FMULX_s(Emitter& e, Insn i) { extended_multiply(e, i, true); }
+void FMULX_elem(Emitter& e, Insn i) { extended_multiply_element(e, i, false); }
+void FMULX_s_elem(Emitter& e, Insn i) { extended_multiply_element(e, i, true); }
+void FRECPS_v(Emitter& e, Insn i) { reciprocal_step(e, i, false); }
+void FRECPS_s(Emitter& e, Insn i) { reciprocal_step(e, i, true); }
+void FRSQRTS_v(Emitter& e, Insn i) { square_root_step(e, i, false); }
+void FRSQRTS_s(Emitter& e, Insn i) { square_root_step(e, i, true); }
 
 void FSQRT_v(Emitter& e, Insn i) { one_source(e, i, 1, packed_prefix(i.sz()), kSqrt); }
 void FABS_v(Emitter& e, Insn i) {
