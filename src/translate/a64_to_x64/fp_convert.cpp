@@ -67,15 +67,21 @@ void from_signed(Emitter& e, Insn i, unsigned fbits) {
 
 void from_unsigned(Emitter& e, Insn i, unsigned fbits) {
   if (!host_arithmetic(e)) return;
-  if (i.sf()) e.clobber_flags();
-  e.load(Reg::rax, i.Rn(), i.sf() ? 64 : 32);
-  if (i.sf()) {
-    e.test(64, Reg::rax, Reg::rax);
-    e.semantics_if(CC::s);
-  }
   Xmm x = e.vdef(i.Rd(), kA);
-  e.xorps_self(x);
-  e.sse3(scalar_prefix(i.sz()), 1, 0x2a, x, x, Xmm(Reg::rax), true);
+  if (i.sf() && e.host().avx512vl) {
+    Reg r = e.use(i.Rn(), Reg::rax);
+    e.xorps_self(x);
+    e.evex(scalar_prefix(i.sz()), 1, 0x7b, x, x, Xmm(r), true);  // VCVTUSI2SD
+  } else {
+    if (i.sf()) e.clobber_flags();
+    e.load(Reg::rax, i.Rn(), i.sf() ? 64 : 32);
+    if (i.sf()) {
+      e.test(64, Reg::rax, Reg::rax);
+      e.semantics_if(CC::s);
+    }
+    e.xorps_self(x);
+    e.sse3(scalar_prefix(i.sz()), 1, 0x2a, x, x, Xmm(Reg::rax), true);
+  }
   scale(e, i.sz(), x, -static_cast<int>(fbits));
   commit_scalar(e, i.sz(), i.Rd(), x);
 }

@@ -154,9 +154,17 @@ void scale_lanes(Emitter& e, bool is_double, unsigned fbits) {
   e.sse3(packed_prefix(is_double), 1, kMul, kA, kA, kB);
 }
 
+// kA = kA's integers as numbers: VCVTQQ2PD, VCVTUQQ2PD, VCVTUDQ2PS.
+void convert_lanes(Emitter& e, bool is_double, bool is_unsigned) {
+  e.evex(is_double ? 0xf3 : 0xf2, 1, is_unsigned ? 0x7a : 0xe6, kA, Xmm::x0, kA, is_double);
+}
+
 void from_integers(Emitter& e, Insn i, bool is_double, bool is_unsigned, unsigned fbits) {
   if (!host_arithmetic(e)) return;
-  if (is_double) {
+  if (e.host().avx512vl && (is_double || is_unsigned)) {
+    load_vector(e, i, kA, i.Rn());
+    convert_lanes(e, is_double, is_unsigned);
+  } else if (is_double) {
     if (is_unsigned) e.clobber_flags();
     load_bits(e, true, Reg::rax, i.Rn());
     if (Emitter::vhome(i.Rn()) == Xmm::none) {
@@ -195,14 +203,19 @@ void from_integers(Emitter& e, Insn i, bool is_double, bool is_unsigned, unsigne
 
 void scalar_from_integer(Emitter& e, Insn i, bool is_double, bool is_unsigned, unsigned fbits) {
   if (!host_arithmetic(e)) return;
-  if (is_double && is_unsigned) e.clobber_flags();
-  load_bits(e, is_double, Reg::rax, i.Rn());
-  if (is_double && is_unsigned) {
-    e.test(64, Reg::rax, Reg::rax);
-    e.semantics_if(CC::s);
+  if (e.host().avx512vl && is_double && is_unsigned) {
+    load_scalar(e, true, kA, i.Rn());
+    convert_lanes(e, true, true);
+  } else {
+    if (is_double && is_unsigned) e.clobber_flags();
+    load_bits(e, is_double, Reg::rax, i.Rn());
+    if (is_double && is_unsigned) {
+      e.test(64, Reg::rax, Reg::rax);
+      e.semantics_if(CC::s);
+    }
+    e.xorps_self(kA);
+    e.sse3(scalar_prefix(is_double), 1, 0x2a, kA, kA, Xmm(Reg::rax), is_double || is_unsigned);
   }
-  e.xorps_self(kA);
-  e.sse3(scalar_prefix(is_double), 1, 0x2a, kA, kA, Xmm(Reg::rax), is_double || is_unsigned);
   scale(e, is_double, kA, -static_cast<int>(fbits));
   commit_scalar(e, is_double, i.Rd(), kA);
 }

@@ -91,8 +91,8 @@ void left_long(Emitter& e, Insn i, unsigned size, bool is_signed, unsigned n) {
  * The count is a signed byte. To the left it is count and to the right -count, both modulo 256, one of which is 0 to 127 and the
  * other 0 or 128 to 255.
  *
- * A signed right shift is an unsigned one of the inverted lane, inverted again, where the lane is negative. So lanes with both signs
- * are inverted before and behind ("flipped"); all others do not differ from unsigned ones.
+ * A signed right shift of a negative lane is an unsigned one of the inverted lane, inverted again. So lanes where both lane and count
+ * are negative are inverted before and behind ("flipped"); all others do not differ from unsigned ones.
  */
 
 // dst = ones in lanes of Vn to be flipped; t is used for bytes and doubles.
@@ -120,7 +120,7 @@ void flip_back(Emitter& e, Insn i, unsigned size, bool is_signed) {
 
 // VPSLLV and VPSRLV give zero for counts beyond the lane.
 void by_register_variable(Emitter& e, Insn i, unsigned size, bool is_signed, bool scalar) {
-  constexpr Constant kByte[4] = {Constant::LowByteOfHalf, Constant::LowByteOfHalf, Constant::LowByteOfWord, Constant::LowByteOfDouble};
+  Constant byte = size == 1 ? Constant::LowByteOfHalf : size == 2 ? Constant::LowByteOfWord : Constant::LowByteOfDouble;
   auto variable = [&](u8 code, Xmm counts) {
     if (size == 1)
       e.evex(0x66, 2, code == 0x47 ? 0x12 : 0x10, counts, kA, counts, true);
@@ -129,11 +129,11 @@ void by_register_variable(Emitter& e, Insn i, unsigned size, bool is_signed, boo
   };
   load_flipped(e, i, size, is_signed);
   e.vload(kB, i.Rm());
-  op(e, kAnd, kB, kB, kByte[size]);
+  op(e, kAnd, kB, kB, byte);
   variable(0x47, kB);
   zero(e, kC);
   op(e, kSub[size], kC, kC, i.Rm());
-  op(e, kAnd, kC, kC, kByte[size]);
+  op(e, kAnd, kC, kC, byte);
   variable(0x45, kC);
   op(e, kOr, kB, kB, kC);
   flip_back(e, i, size, is_signed);
@@ -157,8 +157,8 @@ void by_register_words(Emitter& e, Insn i) {
   finish(e, i, kA);
 }
 
-// The low and high half of the product with 2^(count mod 16) are the lane shifted left by that and right by 16 minus that: all counts
-// from -16 to 15. Others give zero.
+// The low and high half of the product with 2^(count mod 16) are the lane shifted left by that and right by 16 minus that: all
+// counts from -16 to 15. Others give zero.
 void by_register_halves(Emitter& e, Insn i, bool is_signed) {
   load_flipped(e, i, 1, is_signed);
   e.vload(kC, i.Rm());
