@@ -61,6 +61,12 @@ enum class Constant : u8 {
   SignLow64,
   SmallestNormal32,
   SmallestNormal64,
+  // For estimates, in words; of doubles only the upper ones count. See simd_fp.cpp.
+  ReciprocalFraction, ReciprocalOperand, ReciprocalBias, ReciprocalOne,
+  RootFraction, RootParity, RootOperand, RootBias, RootOne,
+  SignAndExponent32, SignAndExponent64,
+  ReciprocalLimit32, ReciprocalLimit64, ReciprocalExponent32, ReciprocalExponent64,
+  RootLimit32, RootLimit64, RootExponent32, RootExponent64,
   OnesAboveLow64,          // 0, 0, 1.0f, 1.0f
   Float65536,
   CompareImages,           // nzcv_image in words: less, greater, equal, unordered

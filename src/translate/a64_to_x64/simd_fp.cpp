@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Vector floating point of single and double precision on host SSE arithmetic: three same, by element,
-// pairwise, across lanes, and the Advanced SIMD scalar forms. Half precision and estimates run their semantics.
+// pairwise, across lanes, and the Advanced SIMD scalar forms. Half precision runs its semantics.
 //
 // See fp.h for why a host result is the guest's. Comparisons need no check: the host's predicates raise
 // invalid as the guest's do.
@@ -196,6 +196,102 @@ void square_root_step(Emitter& e, Insn i, bool scalar) {
   scalar ? commit_scalar(e, i.sz(), i.Rd(), kA) : finish(e, i, kA);
 }
 
+/* -- Estimates
+ * -------------------------------------------------------------------------------------------------------
+ * The architecture fixes every bit of them. RCPPS and RSQRTPS, which raise nothing, give at least 11 bits and differ from CPU to CPU;
+ * what the 9 bits are follows from a multiplication. Only normal numbers with normal results; of doubles the upper words are used.
+ */
+
+// kA = Vn as it is; to the semantics unless smallest normal <= Vn <= smallest normal + limit (|Vn| for `magnitude`).
+void load_estimated(Emitter& e, Insn i, bool scalar, bool magnitude, Constant limit) {
+  bool is_double = i.sz();
+  e.clobber_flags();
+  e.vload(kA, i.Rn());
+  e.movaps(kB, kA);
+  if (magnitude) simd::op(e, simd::kAnd, kB, kB, is_double ? Constant::Magnitude64 : Constant::Magnitude32);
+  simd::op(e, simd::kSub[2], kB, kB, is_double ? Constant::SmallestNormal64 : Constant::SmallestNormal32);
+  simd::op(e, simd::kMinU[2], kC, kB, limit);
+  simd::op(e, simd::kEqual[2], kC, kC, kB);
+  e.sse(packed_prefix(is_double), 1, kMoveMask, Xmm(Reg::rax), kC);
+  e.not_(32, Reg::rax);
+  e.alu_imm(Alu::and_, 32, Reg::rax, scalar ? 1 : is_double || !i.Q() ? 3 : 15);
+  e.semantics_if(CC::ne);
+  if (is_double) simd::shift_left(e, 2, kA, kA, 3);  // fractions begin where those of floats do
+}
+
+// Vd = kA, which is exponents, with the low 8 bits of kC's words as fractions.
+void finish_estimate(Emitter& e, Insn i, bool scalar) {
+  if (i.sz()) {
+    simd::shift_right(e, 3, kC, kC, 32);
+    simd::shift_left(e, 3, kC, kC, 56);
+    simd::shift_right(e, 3, kC, kC, 12);
+  } else {
+    simd::shift_left(e, 2, kC, kC, 24);
+    simd::shift_right(e, 2, kC, kC, 9);
+  }
+  simd::op(e, simd::kOr, kA, kA, kC);
+  if (!scalar) return finish(e, i, kA);
+  clear_above(e, i.sz(), kA);
+  commit_scalar(e, i.sz(), i.Rd(), kA);
+}
+
+// x = the fraction's 8 bits and a half, 513 to 1023; r = 2^18 / x, to nearest. What RCPPS gives for r is at most 0.19 off: with a
+// quarter added and the rest cut off it is r or 1 less, which is when 2^18 - r x exceeds half of x.
+void reciprocal_estimate(Emitter& e, Insn i, bool scalar) {
+  if (!host_arithmetic(e)) return;
+  bool is_double = i.sz();
+  load_estimated(e, i, scalar, true, is_double ? Constant::ReciprocalLimit64 : Constant::ReciprocalLimit32);
+  simd::op(e, simd::kAnd, kA, kA, Constant::ReciprocalFraction);
+  simd::op(e, simd::kOr, kA, kA, Constant::ReciprocalOperand);
+  e.sse(0, 1, 0x53, kC, kA);     // RCPPS
+  e.sse(0x66, 1, 0x5b, kB, kA);  // CVTPS2DQ: x, exactly
+  simd::op(e, simd::kAdd[2], kC, kC, Constant::ReciprocalBias);
+  simd::shift_right(e, 2, kC, kC, 15);
+  simd::op(e, simd::kMulAddPairs16, kA, kB, kC);
+  simd::op(e, simd::kSub[2], kA, kA, Constant::ReciprocalOne);
+  simd::shift_right(e, 2, kB, kB, 1);
+  simd::op(e, simd::kAdd[2], kA, kA, kB);
+  simd::shift_right_signed(e, 2, kA, kA, 31);
+  simd::op(e, simd::kSub[2], kC, kC, kA);
+  // The exponent is 253 (2045) minus the operand's; the sign stays.
+  e.vload(kB, i.Rn());
+  simd::op(e, simd::kAnd, kB, kB, is_double ? Constant::SignAndExponent64 : Constant::SignAndExponent32);
+  simd::load_constant(e, kA, is_double ? Constant::ReciprocalExponent64 : Constant::ReciprocalExponent32);
+  simd::op(e, simd::kSub[2], kA, kA, kB);
+  finish_estimate(e, i, scalar);
+}
+
+// x = the fraction's 7 bits and a half, 257 to 511 for odd exponents and twice that for even ones; c = 2^14 / sqrt(x) rounded up, of
+// which the last bit is dropped. RSQRTPS is at most 0.37 off: with 0.4 added and the rest cut off it is c or 1 less, which is when
+// x c^2 is below 2^28.
+void square_root_estimate(Emitter& e, Insn i, bool scalar) {
+  if (!host_arithmetic(e)) return;
+  bool is_double = i.sz();
+  load_estimated(e, i, scalar, false, is_double ? Constant::RootLimit64 : Constant::RootLimit32);
+  simd::op(e, simd::kAnd, kA, kA, Constant::RootFraction);
+  simd::op(e, simd::kXor, kA, kA, Constant::RootParity);
+  simd::op(e, simd::kAdd[2], kA, kA, Constant::RootOperand);
+  e.sse(0, 1, 0x52, kC, kA);     // RSQRTPS
+  e.sse(0x66, 1, 0x5b, kB, kA);  // CVTPS2DQ: x, exactly
+  simd::op(e, simd::kAdd[2], kC, kC, Constant::RootBias);
+  simd::shift_right(e, 2, kC, kC, 14);
+  simd::op(e, simd::kMulAddPairs16, kA, kC, kC);
+  simd::op(e, simd::kMul32, kA, kA, kB);
+  simd::load_constant(e, kB, Constant::RootOne);
+  simd::op(e, simd::kGreater[2], kB, kB, kA);
+  simd::op(e, simd::kSub[2], kC, kC, kB);
+  simd::shift_right(e, 2, kC, kC, 1);
+  // Half of 380 (3068) minus the operand's exponent.
+  e.vload(kB, i.Rn());
+  Constant exponent = is_double ? Constant::SignAndExponent64 : Constant::SignAndExponent32;
+  simd::op(e, simd::kAnd, kB, kB, exponent);
+  simd::load_constant(e, kA, is_double ? Constant::RootExponent64 : Constant::RootExponent32);
+  simd::op(e, simd::kSub[2], kA, kA, kB);
+  simd::shift_right(e, is_double ? 3 : 2, kA, kA, 1);
+  simd::op(e, simd::kAnd, kA, kA, exponent);
+  finish_estimate(e, i, scalar);
+}
+
 /* -- Scalar three same
  * --------------------------------------------------------------------------------------------------- */
 
@@ -346,6 +442,10 @@ void FMULX_v(Emitter& e, Insn i) { extended_multiply(e, i, false); }
 void FMULX_s(Emitter& e, Insn i) { extended_multiply(e, i, true); }
 void FMULX_elem(Emitter& e, Insn i) { extended_multiply_element(e, i, false); }
 void FMULX_s_elem(Emitter& e, Insn i) { extended_multiply_element(e, i, true); }
+void FRECPE_v(Emitter& e, Insn i) { reciprocal_estimate(e, i, false); }
+void FRECPE_s(Emitter& e, Insn i) { reciprocal_estimate(e, i, true); }
+void FRSQRTE_v(Emitter& e, Insn i) { square_root_estimate(e, i, false); }
+void FRSQRTE_s(Emitter& e, Insn i) { square_root_estimate(e, i, true); }
 void FRECPS_v(Emitter& e, Insn i) { reciprocal_step(e, i, false); }
 void FRECPS_s(Emitter& e, Insn i) { reciprocal_step(e, i, true); }
 void FRSQRTS_v(Emitter& e, Insn i) { square_root_step(e, i, false); }
