@@ -113,4 +113,47 @@ void set_high_half(Emitter& e, unsigned d, Xmm x) {
   e.vcommit(d, v);
 }
 
+void note_saturation(Emitter& e, Insn i) {
+  e.clobber_flags();
+  op(e, kEqual[0], kB, kB, kA);
+  e.sse(0x66, 1, 0xd7, Xmm(Reg::rax), kB);  // PMOVMSKB
+  e.alu_imm(Alu::add, 32, Reg::rax, 1);     // all equal: 0x10000
+  e.alu_imm(Alu::and_, 32, Reg::rax, i.Q() ? 0xffff : 0xff);
+  e.alu_imm(Alu::cmp, 32, Reg::rax, 1);
+  e.alu(Alu::sbb, 32, Reg::rax, Reg::rax);  // -1 when equal
+  e.not_(32, Reg::rax);
+  e.alu_imm(Alu::and_, 32, Reg::rax, static_cast<i32>(a64::kFpsrQC));
+  e.alu(Alu::or_, 32, state(offsetof(CpuState, fpsr)), Reg::rax);
+}
+
+// The most negative result means that both operands were so.
+void doubling_high(Emitter& e, Insn i, unsigned size, bool round, Xmm m) {
+  unsigned n = i.Rn();
+  if (size == 1 && round) {
+    op(e, {2, 0x0b}, kB, m, n);  // PMULHRSW
+  } else if (size == 1) {
+    op(e, kMul16, kA, m, n);
+    op(e, {1, 0xe5}, kB, m, n);  // PMULHW
+    shift_right(e, 1, kA, kA, 15);
+    op(e, kAdd[1], kB, kB, kB);
+    op(e, kOr, kB, kB, kA);
+  } else {
+    op(e, kMulS32, kA, m, n);
+    shift_right(e, 3, kB, e.vuse(n, kB), 32);
+    shift_right(e, 3, kC, m, 32);
+    op(e, kMulS32, kB, kB, kC);
+    if (round) {
+      load_halves(e, kC, 1 << 30, 1 << 30);
+      op(e, kAdd[3], kA, kA, kC);
+      op(e, kAdd[3], kB, kB, kC);
+    }
+    shift_right(e, 3, kA, kA, 31);
+    shift_left(e, 3, kB, kB, 1);
+    op_imm(e, kBlend16, kB, kB, kA, 0x33);
+  }
+  op(e, kEqual[size], kA, kB, size == 1 ? Constant::Sign16 : Constant::Sign32);
+  op(e, kXor, kA, kA, kB);
+  note_saturation(e, i);
+}
+
 }  // namespace grus::a64_to_x64::simd

@@ -154,6 +154,11 @@ void binary(Emitter& e, Insn i, HostOp o, unsigned n, unsigned m, bool commutati
 // x = n * m, lanes of `size` (0 to 2). x, s and t are different; x must not be n or m. Changes s, t for bytes
 // only.
 void multiply(Emitter& e, unsigned size, Xmm x, unsigned n, unsigned m, Xmm s, Xmm t);
+// kA is the saturated result, kB the wrapped one. Sets FPSR.QC where they differ (in the low half only when Q is 0). Changes
+// EFLAGS, kB, rax and rcx.
+void note_saturation(Emitter& e, Insn i);
+// kA = the high halves of 2 * Vn * m, signed and saturated (size 1 and 2), with QC; m may be kC. Changes everything.
+void doubling_high(Emitter& e, Insn i, unsigned size, bool round, Xmm m);
 // dst = the low or high half of Vn's lanes, twice as wide.
 void widen(Emitter& e, unsigned size, bool is_signed, bool high, Xmm dst, unsigned n);
 // x's lanes of 2 << size bytes narrowed to Vd's low half, or its high half when Q.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Arithmetic on equal element sizes. Saturating forms compare with the wrapped result: what differs was saturated and sets
-// FPSR.QC. Without templates: halving subtractions, PMUL, doubling multiplications, SUQADD, USQADD, saturating forms
+// FPSR.QC. Without templates: PMUL, SQRDMLAH and SQRDMLSH, SUQADD, USQADD, saturating forms
 // of 32 and 64 bits.
 #include "translate/a64_to_x64/simd.h"
 
@@ -149,8 +149,21 @@ void halving_add(Emitter& e, Insn i, bool is_signed, bool round) {
   op(e, (round ? kSub : kAdd)[size], kA, kA, kB);
   finish(e, i, kA);
 }
+// (n - m) >> 1 = ((n ^ m) >> 1) - (~n & m).
+void halving_subtract(Emitter& e, Insn i, bool is_signed) {
+  unsigned size = i.size();
+  e.vload(kA, i.Rn());
+  op(e, kXor, kA, kA, i.Rm());
+  shift_right_any(e, size, is_signed, kB, kA, 1, kC);
+  e.vload(kA, i.Rn());
+  op(e, kAndNot, kA, kA, i.Rm());
+  op(e, kSub[size], kB, kB, kA);
+  finish(e, i, kB);
+}
 }  // namespace
 
+void SHSUB_v(Emitter& e, Insn i) { halving_subtract(e, i, true); }
+void UHSUB_v(Emitter& e, Insn i) { halving_subtract(e, i, false); }
 void SHADD_v(Emitter& e, Insn i) { halving_add(e, i, true, false); }
 void UHADD_v(Emitter& e, Insn i) { halving_add(e, i, false, false); }
 void SRHADD_v(Emitter& e, Insn i) { halving_add(e, i, true, true); }
@@ -368,21 +381,6 @@ void CLS_v(Emitter& e, Insn i) {
 /* -- Saturation ------------------------------------------------------------------------------------------------------- */
 
 namespace {
-// kA is the saturated result, kB the wrapped one. Sets FPSR.QC where they differ (in the low half only when Q is 0). Changes
-// EFLAGS, kB, rax and rcx.
-void note_saturation(Emitter& e, Insn i) {
-  e.clobber_flags();
-  op(e, kEqual[0], kB, kB, kA);
-  e.sse(0x66, 1, 0xd7, Xmm(Reg::rax), kB);  // PMOVMSKB
-  e.alu_imm(Alu::add, 32, Reg::rax, 1);     // all equal: 0x10000
-  e.alu_imm(Alu::and_, 32, Reg::rax, i.Q() ? 0xffff : 0xff);
-  e.alu_imm(Alu::cmp, 32, Reg::rax, 1);
-  e.alu(Alu::sbb, 32, Reg::rax, Reg::rax);  // -1 when equal
-  e.not_(32, Reg::rax);
-  e.alu_imm(Alu::and_, 32, Reg::rax, static_cast<i32>(a64::kFpsrQC));
-  e.alu(Alu::or_, 32, state(offsetof(CpuState, fpsr)), Reg::rax);
-}
-
 void saturating(Emitter& e, Insn i, HostOp bytes, HostOp halves, const HostOp* wrapped) {
   unsigned size = i.size();
   if (size > 1) return e.call_semantics();
@@ -398,5 +396,25 @@ void SQADD_v(Emitter& e, Insn i) { saturating(e, i, {1, 0xec}, {1, 0xed}, kAdd);
 void UQADD_v(Emitter& e, Insn i) { saturating(e, i, {1, 0xdc}, {1, 0xdd}, kAdd); }
 void SQSUB_v(Emitter& e, Insn i) { saturating(e, i, {1, 0xe8}, {1, 0xe9}, kSub); }
 void UQSUB_v(Emitter& e, Insn i) { saturating(e, i, {1, 0xd8}, {1, 0xd9}, kSub); }
+
+/* -- Doubling multiplication, high half ------------------------------------------------------------------------------- */
+
+namespace {
+void doubling_high(Emitter& e, Insn i, bool round) {
+  simd::doubling_high(e, i, i.size(), round, e.vuse(i.Rm(), kC));
+  finish(e, i, kA);
+}
+void doubling_high_scalar(Emitter& e, Insn i, bool round) {
+  e.vload(kC, i.Rm());
+  op(e, kAnd, kC, kC, i.size() == 1 ? Constant::LowHalf : Constant::LowWord);
+  simd::doubling_high(e, i, i.size(), round, kC);
+  e.vcommit(i.Rd(), kA);
+}
+}  // namespace
+
+void SQDMULH_v(Emitter& e, Insn i) { doubling_high(e, i, false); }
+void SQRDMULH_v(Emitter& e, Insn i) { doubling_high(e, i, true); }
+void SQDMULH_s(Emitter& e, Insn i) { doubling_high_scalar(e, i, false); }
+void SQRDMULH_s(Emitter& e, Insn i) { doubling_high_scalar(e, i, true); }
 
 }  // namespace grus::a64_to_x64::templates

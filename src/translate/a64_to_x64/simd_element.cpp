@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One operand taken from one element, which is first copied to every lane. Without templates: the saturating doubling forms.
+// One operand taken from one element, which is first copied to every lane. Without templates: the saturating
+// doubling forms except for high halves.
 #include "translate/a64_to_x64/simd_widen.h"
 
 namespace grus::a64_to_x64::templates {
@@ -43,8 +44,16 @@ void dot_element(Emitter& e, Insn i, bool is_signed) {
   finish_accumulated(e, i, 2, Accumulate::Add, false);
 }
 
+void doubling_high_element(Emitter& e, Insn i, bool round) {
+  splat(e, i, i.size(), kC);
+  doubling_high(e, i, i.size(), round, kC);
+  finish(e, i, kA);
+}
+
 }  // namespace
 
+void SQDMULH_elem(Emitter& e, Insn i) { doubling_high_element(e, i, false); }
+void SQRDMULH_elem(Emitter& e, Insn i) { doubling_high_element(e, i, true); }
 void MUL_elem(Emitter& e, Insn i) { multiply_same(e, i, Accumulate::No); }
 void MLA_elem(Emitter& e, Insn i) { multiply_same(e, i, Accumulate::Add); }
 void MLS_elem(Emitter& e, Insn i) { multiply_same(e, i, Accumulate::Subtract); }
