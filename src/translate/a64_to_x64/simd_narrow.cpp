@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Results half as wide as the operands. Without templates: RADDHN, RSUBHN, scalar forms, and saturation of 64-bit lanes where there
+// Results half as wide as the operands. Without templates: scalar forms, and saturation of 64-bit lanes where there
 // is no AVX-512.
 #include "translate/a64_to_x64/simd.h"
 
@@ -9,10 +9,17 @@ using namespace simd;
 
 namespace {
 
-// The high halves of n +- m.
-void high(Emitter& e, Insn i, const HostOp* table) {
+// The high halves of n +- m, or of that and half a unit.
+void high(Emitter& e, Insn i, const HostOp* table, bool round) {
   unsigned size = i.size();
-  e.vload(kA, i.Rn());
+  if (round) {
+    u64 half = u64{1} << (bits_of(size) - 1);
+    for (unsigned bits = 2 * bits_of(size); bits < 64; bits *= 2) half |= half << bits;
+    load_halves(e, kA, half, half);
+    op(e, kAdd[size + 1], kA, kA, i.Rn());
+  } else {
+    e.vload(kA, i.Rn());
+  }
   op(e, table[size + 1], kA, kA, i.Rm());
   shift_right(e, size + 1, kA, kA, bits_of(size));
   finish_narrow(e, i, size, kA);
@@ -104,8 +111,10 @@ void saturating_shift(Emitter& e, Insn i, From from, bool round) {
 
 }  // namespace
 
-void ADDHN_v(Emitter& e, Insn i) { high(e, i, kAdd); }
-void SUBHN_v(Emitter& e, Insn i) { high(e, i, kSub); }
+void ADDHN_v(Emitter& e, Insn i) { high(e, i, kAdd, false); }
+void SUBHN_v(Emitter& e, Insn i) { high(e, i, kSub, false); }
+void RADDHN_v(Emitter& e, Insn i) { high(e, i, kAdd, true); }
+void RSUBHN_v(Emitter& e, Insn i) { high(e, i, kSub, true); }
 
 void XTN_v(Emitter& e, Insn i) {
   e.vload(kA, i.Rn());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Shifts with results not narrower than the operands. Without templates: saturating and rounding shifts by register; without AVX2,
-// shifts by register of words and doubles.
+// Shifts with results not narrower than the operands. Without templates: saturating shifts by register or to the left, shifts by
+// register of bytes; without AVX2, those of words and doubles; without AVX-512, rounding ones of halves and of doubles with a sign.
 #include "translate/a64_to_x64/simd.h"
 
 namespace grus::a64_to_x64::templates {
@@ -180,6 +180,38 @@ void by_register_halves(Emitter& e, Insn i, bool is_signed) {
   finish(e, i, kB);
 }
 
+// t = Vn >> (-count - 1), and half of that rounded up. Where the count is not negative t is zero or all sign, either of which makes
+// zero.
+void by_register_rounded(Emitter& e, Insn i, bool is_signed, bool scalar) {
+  unsigned size = scalar ? 3 : i.size();
+  bool wide = e.host().avx512vl;
+  if (size == 0 || !e.host().avx2 || (!wide && (size == 1 || (size == 3 && is_signed)))) return e.call_semantics();
+  Constant byte = size == 1 ? Constant::LowByteOfHalf : size == 2 ? Constant::LowByteOfWord : Constant::LowByteOfDouble;
+  Xmm n = e.vuse(i.Rn(), kC);
+  auto variable = [&](u8 halves, u8 code, Xmm counts) {  // VPSLLVW and its kin
+    if (size == 1 || (size == 3 && is_signed))
+      e.evex(0x66, 2, size == 1 ? halves : code, counts, n, counts, true);
+    else
+      e.sse3(0x66, 2, code, counts, n, counts, size == 3);
+  };
+  e.vload(kB, i.Rm());
+  op(e, kAnd, kA, kB, byte);
+  variable(0x12, 0x47, kA);
+  op(e, kAndNot, kB, kB, byte);
+  is_signed ? variable(0x11, 0x46, kB) : variable(0x10, 0x45, kB);
+  if (!is_signed) {
+    shift_right(e, size, kC, kB, 1);
+  } else if (size < 3) {
+    shift_right_signed(e, size, kC, kB, 1);
+  } else {
+    e.evex(0x66, 1, 0x72, Xmm(4), kC, kB, true);  // VPSRAQ
+    e.byte(1);
+  }
+  op(e, kSub[size], kB, kB, kC);
+  op(e, kOr, kA, kA, kB);
+  finish(e, i, kA, scalar);
+}
+
 void by_register(Emitter& e, Insn i, bool is_signed, bool scalar) {
   unsigned size = scalar ? 3 : i.size();
   if (size == 0 || (size > 1 && !e.host().avx2)) return e.call_semantics();
@@ -222,5 +254,9 @@ void SSHL_v(Emitter& e, Insn i) { by_register(e, i, true, false); }
 void USHL_v(Emitter& e, Insn i) { by_register(e, i, false, false); }
 void SSHL_s(Emitter& e, Insn i) { by_register(e, i, true, true); }
 void USHL_s(Emitter& e, Insn i) { by_register(e, i, false, true); }
+void SRSHL_v(Emitter& e, Insn i) { by_register_rounded(e, i, true, false); }
+void URSHL_v(Emitter& e, Insn i) { by_register_rounded(e, i, false, false); }
+void SRSHL_s(Emitter& e, Insn i) { by_register_rounded(e, i, true, true); }
+void URSHL_s(Emitter& e, Insn i) { by_register_rounded(e, i, false, true); }
 
 }  // namespace grus::a64_to_x64::templates
