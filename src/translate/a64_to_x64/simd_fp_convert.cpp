@@ -17,7 +17,7 @@ namespace {
 void finish(Emitter& e, Insn i, Xmm x) { simd::finish(e, i, x); }
 
 // ROUNDPS: 0-3 a mode, 4 MXCSR's; 8 = raise no inexact.
-constexpr u8 kQuiet = 8, kByMxcsr = 4, kTruncate = 3;
+constexpr u8 kQuiet = 8, kByMxcsr = 4, kTruncate = 3, kAway = 0xff;
 void round_lanes(Emitter& e, bool is_double, Xmm x, u8 mode) {
   e.sse(0x66, 3, is_double ? 0x09 : 0x08, x, x);
   e.byte(mode);
@@ -64,11 +64,45 @@ void doubles_to_integers(Emitter& e) {
   e.byte(1);
 }
 
+// kA = 2^exponent times kA, exactly.
+void scale_lanes(Emitter& e, bool is_double, int exponent) {
+  if (exponent == 0) return;
+  e.mov_imm(Reg::rax, static_cast<u64>(static_cast<int>(bias(is_double)) + exponent) << fraction_bits(is_double));
+  e.movq(kB, Reg::rax);
+  simd::shuffle_words(e, kB, kB, is_double ? 0x44 : 0);
+  e.sse3(packed_prefix(is_double), 1, kMul, kA, kA, kB);
+}
+
+// An overflow would be seen: only what is in range.
+void to_signed_fixed(Emitter& e, Insn i, bool is_double, unsigned fbits) {
+  if (!host_arithmetic(e)) return;
+  e.clobber_flags();
+  load_vector(e, i, kA, i.Rn());
+  e.sse3(0, 1, kAnd, kB, kA, e.constant(is_double ? Constant::Magnitude64 : Constant::Magnitude32));
+  e.mov_imm(Reg::rax, u64{bias(is_double) + (is_double ? 63 : 31) - fbits} << (is_double ? 20 : 23));
+  e.movd(kC, Reg::rax);
+  simd::shuffle_words(e, kC, kC, 0);
+  e.sse3(0x66, 1, 0x66, kC, kC, kB);  // PCMPGTD; of doubles the upper words count
+  e.sse(packed_prefix(is_double), 1, kMoveMask, Xmm(Reg::rax), kC);
+  e.alu_imm(Alu::cmp, 32, Reg::rax, is_double ? 3 : 15);
+  e.semantics_if(CC::ne);
+  scale_lanes(e, is_double, static_cast<int>(fbits));
+  is_double ? doubles_to_integers(e) : e.sse(0xf3, 1, 0x5b, kA, kA);  // CVTTPS2DQ
+  finish(e, i, kA);
+}
+
 void to_signed(Emitter& e, Insn i, u8 mode) {
   if (!host_arithmetic(e)) return;
-  if (!traps(e)) e.clobber_flags();
-  load_vector(e, i, kA, i.Rn());
-  if (mode != kTruncate) round_lanes(e, i.sz(), kA, mode);
+  if (mode == kAway) {
+    e.clobber_flags();
+    require_below_away(e, i);
+    round_away(e, i.sz(), true, 0);
+    e.movaps(kA, kB);
+  } else {
+    if (!traps(e)) e.clobber_flags();
+    load_vector(e, i, kA, i.Rn());
+    if (mode != kTruncate) round_lanes(e, i.sz(), kA, mode);
+  }
   if (i.sz()) {
     doubles_to_integers(e);
   } else {
@@ -145,15 +179,6 @@ void scalar_to_unsigned(Emitter& e, Insn i) {
 /* -- From integers
  * ------------------------------------------------------------------------------------------------------- */
 
-// kA = 2^-fbits times kA, exactly.
-void scale_lanes(Emitter& e, bool is_double, unsigned fbits) {
-  if (fbits == 0) return;
-  e.mov_imm(Reg::rax, u64{bias(is_double) - fbits} << fraction_bits(is_double));
-  e.movq(kB, Reg::rax);
-  simd::shuffle_words(e, kB, kB, is_double ? 0x44 : 0);
-  e.sse3(packed_prefix(is_double), 1, kMul, kA, kA, kB);
-}
-
 // kA = kA's integers as numbers: VCVTQQ2PD, VCVTUQQ2PD, VCVTUDQ2PS.
 void convert_lanes(Emitter& e, bool is_double, bool is_unsigned) {
   e.evex(is_double ? 0xf3 : 0xf2, 1, is_unsigned ? 0x7a : 0xe6, kA, Xmm::x0, kA, is_double);
@@ -197,7 +222,7 @@ void from_integers(Emitter& e, Insn i, bool is_double, bool is_unsigned, unsigne
       e.sse(0, 1, 0x5b, kA, kA);  // CVTDQ2PS
     }
   }
-  scale_lanes(e, is_double, fbits);
+  scale_lanes(e, is_double, -static_cast<int>(fbits));
   finish(e, i, kA);
 }
 
@@ -241,6 +266,7 @@ void FRINTX_v(Emitter& e, Insn i) { round_integral(e, i, kByMxcsr); }
 void FCVTNS_v(Emitter& e, Insn i) { to_signed(e, i, 0); }
 void FCVTMS_v(Emitter& e, Insn i) { to_signed(e, i, 1); }
 void FCVTPS_v(Emitter& e, Insn i) { to_signed(e, i, 2); }
+void FCVTAS_v(Emitter& e, Insn i) { to_signed(e, i, kAway); }
 void FCVTZS_v(Emitter& e, Insn i) { to_signed(e, i, kTruncate); }
 void FCVTZU_v(Emitter& e, Insn i) { to_unsigned(e, i); }
 void FCVTNS_s(Emitter& e, Insn i) { scalar_to_signed(e, i, 0); }
@@ -257,6 +283,8 @@ void SCVTF_vfix(Emitter& e, Insn i) { from_integers(e, i, i.immh() >= 8, false, 
 void UCVTF_vfix(Emitter& e, Insn i) { from_integers(e, i, i.immh() >= 8, true, fbits_of(i)); }
 void SCVTF_sfix(Emitter& e, Insn i) { scalar_from_integer(e, i, i.immh() >= 8, false, fbits_of(i)); }
 void UCVTF_sfix(Emitter& e, Insn i) { scalar_from_integer(e, i, i.immh() >= 8, true, fbits_of(i)); }
+
+void FCVTZS_vfix(Emitter& e, Insn i) { to_signed_fixed(e, i, i.immh() >= 8, fbits_of(i)); }
 
 void FCVTL(Emitter& e, Insn i) {
   if (!i.sz() && !e.host().f16c) return e.call_semantics();
