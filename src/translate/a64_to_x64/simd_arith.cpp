@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Arithmetic on equal element sizes. Saturating forms compare with the wrapped result: what differs was saturated and sets
-// FPSR.QC. Without templates: PMUL, SQRDMLAH and SQRDMLSH, SUQADD, USQADD, saturating forms
-// of 32 and 64 bits.
+// FPSR.QC. Without templates: PMUL, SQRDMLAH, SQRDMLSH, SUQADD, USQADD, SQABS, SQNEG, saturating sums of doubles and scalars.
 #include "translate/a64_to_x64/simd.h"
 
 namespace grus::a64_to_x64::templates {
@@ -381,9 +380,43 @@ void CLS_v(Emitter& e, Insn i) {
 /* -- Saturation ------------------------------------------------------------------------------------------------------- */
 
 namespace {
-void saturating(Emitter& e, Insn i, HostOp bytes, HostOp halves, const HostOp* wrapped) {
+// Signed words: a sum overflows when its sign is neither operand's, a difference when Vn's sign is neither its nor Vm's.
+void saturating_words(Emitter& e, Insn i, bool subtract) {
+  e.vload(kB, i.Rn());
+  op(e, kXor, kA, kB, i.Rm());
+  op(e, (subtract ? kSub : kAdd)[2], kB, kB, i.Rm());
+  op(e, kXor, kC, kB, i.Rn());
+  op(e, subtract ? kAnd : kAndNot, kA, kA, kC);
+  shift_right_signed(e, 2, kA, kA, 31);
+  shift_right_signed(e, 2, kC, e.vuse(i.Rn(), kC), 31);
+  op(e, kXor, kC, kC, Constant::Magnitude32);  // the limit on Vn's side
+  op(e, kXor, kC, kC, kB);
+  op(e, kAnd, kA, kA, kC);
+  op(e, kXor, kA, kA, kB);
+  note_saturation(e, i);
+  finish(e, i, kA);
+}
+// min(n, ~m) + m and max(n, m) - m.
+void saturating_unsigned_words(Emitter& e, Insn i, bool subtract) {
+  if (subtract) {
+    e.vload(kA, i.Rn());
+    op(e, kMaxU[2], kA, kA, i.Rm());
+  } else {
+    ones(e, kA);
+    op(e, kXor, kA, kA, i.Rm());
+    op(e, kMinU[2], kA, kA, i.Rn());
+  }
+  const HostOp sum = (subtract ? kSub : kAdd)[2];
+  op(e, sum, kA, kA, i.Rm());
+  op(e, sum, kB, e.vuse(i.Rn(), kB), i.Rm());
+  note_saturation(e, i);
+  finish(e, i, kA);
+}
+
+void saturating(Emitter& e, Insn i, bool is_signed, HostOp bytes, HostOp halves, const HostOp* wrapped) {
   unsigned size = i.size();
-  if (size > 1) return e.call_semantics();
+  if (size == 3) return e.call_semantics();
+  if (size == 2) return (is_signed ? saturating_words : saturating_unsigned_words)(e, i, wrapped == kSub);
   Xmm n = e.vuse(i.Rn(), kC);
   op(e, size == 0 ? bytes : halves, kA, n, i.Rm());
   op(e, wrapped[size], kB, n, i.Rm());
@@ -392,10 +425,10 @@ void saturating(Emitter& e, Insn i, HostOp bytes, HostOp halves, const HostOp* w
 }
 }  // namespace
 
-void SQADD_v(Emitter& e, Insn i) { saturating(e, i, {1, 0xec}, {1, 0xed}, kAdd); }
-void UQADD_v(Emitter& e, Insn i) { saturating(e, i, {1, 0xdc}, {1, 0xdd}, kAdd); }
-void SQSUB_v(Emitter& e, Insn i) { saturating(e, i, {1, 0xe8}, {1, 0xe9}, kSub); }
-void UQSUB_v(Emitter& e, Insn i) { saturating(e, i, {1, 0xd8}, {1, 0xd9}, kSub); }
+void SQADD_v(Emitter& e, Insn i) { saturating(e, i, true, {1, 0xec}, {1, 0xed}, kAdd); }
+void UQADD_v(Emitter& e, Insn i) { saturating(e, i, false, {1, 0xdc}, {1, 0xdd}, kAdd); }
+void SQSUB_v(Emitter& e, Insn i) { saturating(e, i, true, {1, 0xe8}, {1, 0xe9}, kSub); }
+void UQSUB_v(Emitter& e, Insn i) { saturating(e, i, false, {1, 0xd8}, {1, 0xd9}, kSub); }
 
 /* -- Doubling multiplication, high half ------------------------------------------------------------------------------- */
 
