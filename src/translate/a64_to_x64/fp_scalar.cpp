@@ -99,6 +99,8 @@ void compare(Emitter& e, Insn i, bool against_zero, bool signal_nans) {
 void conditional_compare(Emitter& e, Insn i, bool signal_nans) {
   if (i.cond() >= 14) return e.call_semantics();
   if (!host_arithmetic(e)) return;
+  // When the comparison traps, the condition is looked at once more: NZCV must be where the side table says.
+  if (traps(e)) e.clobber_flags();
   CC cc = e.condition(i.cond());
   e.flags_in_memory();
   CpuState otherwise;

@@ -38,6 +38,8 @@ struct operation {
   X(round_, "frintm d3, d1") X(to_single, "fcvt s3, d1\n fcvt d3, s3")                                                          \
   X(to_int, "fcvtzs x9, d1\n fmov d3, x9") X(to_word, "fcvtzs w9, d1\n fmov d3, x9") X(to_unsigned, "fcvtzu x9, d1\n fmov d3, x9") \
   X(to_floor, "fcvtms x9, d1\n fmov d3, x9") X(less, "fcmpe d1, d2\n cset x9, mi\n fmov d3, x9")                                \
+  X(carried, "mov x9, #-1\n adds x9, x9, x9\n fccmpe d1, d2, #0, hi\n cset x9, vs\n fmov d3, x9")                                 \
+  X(not_carried, "mov x9, #-1\n adds x9, x9, x9\n fccmpe d1, d2, #0, ls\n cset x9, vs\n fmov d3, x9")                             \
   X(equal, "fcmp d1, d2\n cset x9, eq\n fmov d3, x9")                                                                           \
   X(vadd, "fadd v3.2d, v1.2d, v2.2d") X(vpair, "fadd v3.2d, v1.2d, v2.2d\n faddp v3.2d, v1.2d, v2.2d")                          \
   X(vmla, "fmla v3.2d, v1.2d, v2.2d") X(vmls, "fmls v3.2d, v1.2d, v2.d[1]") X(vmax, "fmax v3.2d, v1.2d, v2.2d")                 \
@@ -53,7 +55,7 @@ struct expectation {
 };
 #define E(id, n, m, a, result, invalid) {{#id, id}, n, m, a, result, invalid}
 static const struct expectation *table(unsigned *count) {
-  static struct expectation t[96];
+  static struct expectation t[100];
   const struct expectation all[] = {
       E(add, inf, ninf, zero, dflt, 1), E(add, quiet, nquiet, zero, quiet, 0), E(add, nquiet, quiet, zero, nquiet, 0),
       E(add, quiet, signalling, zero, quieted, 1), E(add, signalling, quiet, zero, quieted, 1), E(add, one, nquiet, zero, nquiet, 0),
@@ -77,7 +79,7 @@ static const struct expectation *table(unsigned *count) {
       E(to_word, 0xc1e0000000000000, zero, zero, 0x80000000, 0), E(to_unsigned, minus, zero, zero, 0, 1),
       E(to_unsigned, huge, zero, zero, ~0ull, 1), E(to_unsigned, 0x43e0000000000000, zero, zero, 1ull << 63, 0),
       E(to_floor, huge, zero, zero, ~0ull >> 1, 1), E(less, quiet, one, zero, 0, 1), E(less, minus, one, zero, 1, 0),
-      E(equal, quiet, one, zero, 0, 0), E(equal, signalling, one, zero, 0, 1),
+      E(carried, quiet, one, zero, 1, 1), E(not_carried, quiet, one, zero, 0, 0), E(equal, quiet, one, zero, 0, 0), E(equal, signalling, one, zero, 0, 1),
       E(vadd, inf, ninf, zero, dflt, 1), E(vadd, quiet, nquiet, zero, quiet, 0), E(vpair, quiet, nquiet, zero, quiet, 0),
       E(vpair, inf, one, zero, inf, 0), E(vmla, quiet, nquiet, third, third, 0), E(vmla, zero, inf, quiet, dflt, 1),
       E(vmls, quiet, one, one, quiet ^ 1ull << 63, 0), E(vmax, one, quiet, zero, quiet, 0), E(vint, quiet, zero, zero, 0, 1),
