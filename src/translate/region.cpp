@@ -29,6 +29,7 @@ u64 direct_target(u32 word, u64 pc) {
 // and only gone on with, while SP is aligned.)
 bool may_misalign_sp(u32 word) {
   bool to_sp = (word & 31) == 31, sp_base = (word >> 5 & 31) == 31;
+  if (!to_sp && !sp_base) return false;
   unsigned opc = word >> 30;
   if ((word & 0x3f800000) == 0x11000000)  // ADD, SUB (immediate); shifted by 12 it is a multiple of 16
     return to_sp && !(sp_base && (word >> 22 & 1 || !(word >> 10 & 15)));
@@ -91,11 +92,21 @@ bool RegionBuilder::mark_target(u32 g) {
   return true;
 }
 
-void RegionBuilder::add_insn(const Decoded& d) {
-  Flow flow = d.traits.flow();
+// Written in place: one that is made elsewhere, byte by byte, and copied as a whole waits for its bytes.
+RowTraits RegionBuilder::add_insn(u32 g, u32 word, bool leader) {
+  Op op = a64::decode(word);
+  RowTraits traits = row(op);
+  Flow flow = traits.flow();
   if (flow == Flow::Call || flow == Flow::Branch || flow == Flow::Cond) branch_[branches_++] = static_cast<u8>(count_);
-  insns_[count_] = d;
-  map_[d.guest_word - map_base_] = static_cast<u16>(++count_);
+  Decoded& d = insns_[count_];
+  d.word = word;
+  d.guest_word = g;
+  d.op = op;
+  d.traits = traits;
+  d.leader = leader;
+  d.live_in = d.live_out = d.target_live = false;
+  map_[g - map_base_] = static_cast<u16>(++count_);
+  return traits;
 }
 
 void RegionBuilder::decode_run(u32 g) {
@@ -116,9 +127,7 @@ void RegionBuilder::decode_run(u32 g) {
     if (!piece || pc - piece->pc >= cache::kPiece) piece = piece_at(pc & ~u64{cache::kPiece - 1});
     if (!piece) break;
     u32 word = piece->words[(pc - piece->pc) / 4];
-    Op op = a64::decode(word);
-    RowTraits traits = row(op);
-    add_insn(Decoded{word, g, op, traits, leader, false, false, false});
+    RowTraits traits = add_insn(g, word, leader);
     leader = false;
     Flow flow = traits.flow();
     flags = flow == Flow::None && (flags || traits.writes_nzcv());
@@ -253,13 +262,16 @@ bool RegionBuilder::live_at(u64 pc, bool callee) {
   };
   for (unsigned next = 0; next < known && !live; next++) {
     u64 at = ways[next];
+    const Piece* piece = nullptr;
     for (bool on = true; on && !live; at += 4) {
-      u32 word;
       // A cached region may depend on nothing but the bytes that name its file.
-      if ((window_->header && !window_->contains(at)) || !fetch(at, &word)) {
+      if (!piece || at - piece->pc >= cache::kPiece)
+        piece = window_->header && !window_->contains(at) ? nullptr : piece_at(at & ~u64{cache::kPiece - 1});
+      if (!piece) {
         live = true;
         break;
       }
+      u32 word = piece->words[at % cache::kPiece / 4];
       if (budget && leaves_nzcv_alone(word)) {
         budget--;
         continue;
@@ -669,8 +681,7 @@ bool RegionBuilder::rediscover(const cache::Region& r) {
     } else {
       run_[runs_++] = Run{static_cast<u16>(count_), 1};
     }
-    Op op = a64::decode(word);
-    add_insn(Decoded{word, g, op, row(op), leader, false, false, false});
+    (void)add_insn(g, word, leader);
   }
   mark_branch_targets();
   return count_ != 0;
