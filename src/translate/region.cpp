@@ -560,7 +560,8 @@ void RegionBuilder::emit(Emitter& e) {
         e.forget_zeros();
       }
       e.pc_ = w.guest_begin + u64{4} * d.guest_word;
-      e.insn_ = Insn{d.word, d.op};
+      const Insn insn{d.word, d.op};
+      e.insn_ = insn;
       e.index_ = i;
       e.live_out_ = d.live_out;
       e.needed_ = d.live_in;
@@ -573,7 +574,7 @@ void RegionBuilder::emit(Emitter& e) {
                                        is_call, 0};
       unsigned colds_before = colds_;
       if (Template t = kTemplates[static_cast<unsigned>(d.op)])
-        t(e, e.insn_);
+        t(e, insn);  // not e.insn_, which was just written in pieces
       else
         e.call_semantics();
       if (may_misalign_sp(d.word)) {
