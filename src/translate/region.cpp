@@ -224,7 +224,7 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
 
 // Most instructions, told by their class (Arm ARM C4.1): loads and stores, addresses, moves, and arithmetic, logic and bitfields that
 // set no flags.
-static bool leaves_nzcv_alone(u32 word) {
+static constexpr bool class_leaves_nzcv_alone(u32 word) {
   if ((word >> 25 & 5) == 4) return true;
   bool sets = word >> 29 & 1, ands = (word >> 29 & 3) == 3;
   switch (word >> 24 & 31) {
@@ -235,6 +235,14 @@ static bool leaves_nzcv_alone(u32 word) {
     default: return false;
   }
 }
+// By bits 31-23, which are all that it looks at: no branch that the host would guess wrong.
+static constexpr auto kLeavesNzcvAlone = [] {
+  struct {
+    bool of[512];
+  } table{};
+  for (u32 n = 0; n < 512; n++) table.of[n] = class_leaves_nzcv_alone(n << 23);
+  return table;
+}();
 
 // Does the code at a place outside of the region read NZCV before writing it? Follows all ways for some instructions, across
 // calls as live_after does; where that does not tell, a callee is taken not to (AAPCS64), any other code to do. A function of
@@ -272,7 +280,7 @@ bool RegionBuilder::live_at(u64 pc, bool callee) {
         break;
       }
       u32 word = piece->words[at % cache::kPiece / 4];
-      if (budget && leaves_nzcv_alone(word)) {
+      if (budget && kLeavesNzcvAlone.of[word >> 23]) {
         budget--;
         continue;
       }
