@@ -394,7 +394,7 @@ unsigned RegionBuilder::reader_condition() const {
 }
 
 void RegionBuilder::exit_site(Emitter& e, u8* place, u64 target) {
-  u64 known = !lockstep_ && window_->contains(target) && !(target & 3) ? window_->find(target) : 0;
+  u64 known = !lockstep_ && window_->contains(target) && !(target & 3) ? window_->find_nearby(target) : 0;
   // Others do not have what is this process's own.
   if (room_.shared && known && !window_->file.has(window_->offset_of(known))) known = 0;
   add_cold() = ColdStub{Cold::Exit, static_cast<u16>(current_), place, nullptr, target, known};
