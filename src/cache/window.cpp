@@ -48,6 +48,9 @@ void unmap_beside(u8* code, u64 bytes) {
   release_engine_range(ptr(code), bytes);
 }
 
+constexpr u32 kIndexEntries = kGuestPageSize / sizeof(i32);  // of a page
+u64 used_index_bytes(const Window& w) { return (w.guest_end - w.guest_begin) / kGuestPageSize / 64 * 8 + 8; }
+
 // Tables of the own area: few windows with a file ever need them.
 bool prepare_own(Window& w) {
   if (w.own.lines) return true;
@@ -370,6 +373,7 @@ void destroy_window(Window* w) {
   if (w->own.lines) unmap_engine_pages(w->own.lines, lines_bytes(w->own.end - w->own.begin));
   if (w->own.records) unmap_engine_pages(w->own.records, page_up(w->own.records_end));
   forget_killing(*w);
+  if (w->used_index) engine_free(w->used_index, used_index_bytes(*w));
   engine_delete(w);
 }
 
@@ -417,6 +421,9 @@ bool find_room(Window& w, bool shareable, Room* room) {
 Published publish(Window& w, const Room& room, const Draft& draft) {
   Published p = room.shared ? publish_to_file(w, room, draft) : publish_own(w, room, draft);
   if (p == Published::Done) {
+    if (!w.used_index) w.used_index = static_cast<u64*>(engine_alloc(used_index_bytes(w)));
+    for (u64 page = draft.guest_low / kIndexEntries; page <= (draft.guest_high - 1) / kIndexEntries; page++)
+      w.used_index[page / 64] |= u64{1} << page % 64;
     w.insns_translated += draft.word_count;
     w.bytes += draft.bytes;
   }

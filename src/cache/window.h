@@ -80,6 +80,7 @@ struct Window {
   u32* region_heads;  // chains of regions, by block of guest code, once something was killed here
   GrowingArray<RegionNode> region_nodes;
   u64 insns_distinct, insns_translated, bytes, regions_published;
+  u64* used_index;  // a bit per page of the index: this process put something there. nullptr: nowhere yet
 
   bool contains(u64 pc) const { return pc >= guest_begin && pc < guest_end; }
   bool contains_host(u64 host) const {
@@ -89,6 +90,12 @@ struct Window {
   u64 find(u64 pc) const {
     i32 offset = __atomic_load_n(&index[(pc - guest_begin) / 4], __ATOMIC_ACQUIRE);
     return offset > 0 ? reinterpret_cast<u64>(code) + static_cast<u32>(offset) : 0;
+  }
+  // The same for what an exit is linked to when it is made: the first look at a page of the index costs a fault, and most pages that
+  // this process put nothing into have nothing. An exit that leads to one is linked when it is taken.
+  u64 find_nearby(u64 pc) const {
+    u64 page = (pc - guest_begin) / kGuestPageSize;
+    return used_index && used_index[page / 64] >> page % 64 & 1 ? find(pc) : 0;
   }
   u32 offset_of(u64 host) const { return static_cast<u32>(host - reinterpret_cast<u64>(code)); }
   Area& area_of(u32 offset) { return file.has(offset) ? file : own; }

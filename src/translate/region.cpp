@@ -29,6 +29,7 @@ u64 direct_target(u32 word, u64 pc) {
 // and only gone on with, while SP is aligned.)
 bool may_misalign_sp(u32 word) {
   bool to_sp = (word & 31) == 31, sp_base = (word >> 5 & 31) == 31;
+  if (!to_sp && !sp_base) return false;
   unsigned opc = word >> 30;
   if ((word & 0x3f800000) == 0x11000000)  // ADD, SUB (immediate); shifted by 12 it is a multiple of 16
     return to_sp && !(sp_base && (word >> 22 & 1 || !(word >> 10 & 15)));
@@ -91,11 +92,21 @@ bool RegionBuilder::mark_target(u32 g) {
   return true;
 }
 
-void RegionBuilder::add_insn(const Decoded& d) {
-  Flow flow = d.traits.flow();
+// Written in place: one that is made elsewhere, byte by byte, and copied as a whole waits for its bytes.
+RowTraits RegionBuilder::add_insn(u32 g, u32 word, bool leader) {
+  Op op = a64::decode(word);
+  RowTraits traits = row(op);
+  Flow flow = traits.flow();
   if (flow == Flow::Call || flow == Flow::Branch || flow == Flow::Cond) branch_[branches_++] = static_cast<u8>(count_);
-  insns_[count_] = d;
-  map_[d.guest_word - map_base_] = static_cast<u16>(++count_);
+  Decoded& d = insns_[count_];
+  d.word = word;
+  d.guest_word = g;
+  d.op = op;
+  d.traits = traits;
+  d.leader = leader;
+  d.live_in = d.live_out = d.target_live = false;
+  map_[g - map_base_] = static_cast<u16>(++count_);
+  return traits;
 }
 
 void RegionBuilder::decode_run(u32 g) {
@@ -116,9 +127,7 @@ void RegionBuilder::decode_run(u32 g) {
     if (!piece || pc - piece->pc >= cache::kPiece) piece = piece_at(pc & ~u64{cache::kPiece - 1});
     if (!piece) break;
     u32 word = piece->words[(pc - piece->pc) / 4];
-    Op op = a64::decode(word);
-    RowTraits traits = row(op);
-    add_insn(Decoded{word, g, op, traits, leader, false, false, false});
+    RowTraits traits = add_insn(g, word, leader);
     leader = false;
     Flow flow = traits.flow();
     flags = flow == Flow::None && (flags || traits.writes_nzcv());
@@ -215,7 +224,7 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
 
 // Most instructions, told by their class (Arm ARM C4.1): loads and stores, addresses, moves, and arithmetic, logic and bitfields that
 // set no flags.
-static bool leaves_nzcv_alone(u32 word) {
+static constexpr bool class_leaves_nzcv_alone(u32 word) {
   if ((word >> 25 & 5) == 4) return true;
   bool sets = word >> 29 & 1, ands = (word >> 29 & 3) == 3;
   switch (word >> 24 & 31) {
@@ -226,6 +235,14 @@ static bool leaves_nzcv_alone(u32 word) {
     default: return false;
   }
 }
+// By bits 31-23, which are all that it looks at: no branch that the host would guess wrong.
+static constexpr auto kLeavesNzcvAlone = [] {
+  struct {
+    bool of[512];
+  } table{};
+  for (u32 n = 0; n < 512; n++) table.of[n] = class_leaves_nzcv_alone(n << 23);
+  return table;
+}();
 
 // Does the code at a place outside of the region read NZCV before writing it? Follows all ways for some instructions, across
 // calls as live_after does; where that does not tell, a callee is taken not to (AAPCS64), any other code to do. A function of
@@ -253,14 +270,17 @@ bool RegionBuilder::live_at(u64 pc, bool callee) {
   };
   for (unsigned next = 0; next < known && !live; next++) {
     u64 at = ways[next];
+    const Piece* piece = nullptr;
     for (bool on = true; on && !live; at += 4) {
-      u32 word;
       // A cached region may depend on nothing but the bytes that name its file.
-      if ((window_->header && !window_->contains(at)) || !fetch(at, &word)) {
+      if (!piece || at - piece->pc >= cache::kPiece)
+        piece = window_->header && !window_->contains(at) ? nullptr : piece_at(at & ~u64{cache::kPiece - 1});
+      if (!piece) {
         live = true;
         break;
       }
-      if (budget && leaves_nzcv_alone(word)) {
+      u32 word = piece->words[at % cache::kPiece / 4];
+      if (budget && kLeavesNzcvAlone.of[word >> 23]) {
         budget--;
         continue;
       }
@@ -374,7 +394,7 @@ unsigned RegionBuilder::reader_condition() const {
 }
 
 void RegionBuilder::exit_site(Emitter& e, u8* place, u64 target) {
-  u64 known = !lockstep_ && window_->contains(target) && !(target & 3) ? window_->find(target) : 0;
+  u64 known = !lockstep_ && window_->contains(target) && !(target & 3) ? window_->find_nearby(target) : 0;
   // Others do not have what is this process's own.
   if (room_.shared && known && !window_->file.has(window_->offset_of(known))) known = 0;
   add_cold() = ColdStub{Cold::Exit, static_cast<u16>(current_), place, nullptr, target, known};
@@ -548,7 +568,8 @@ void RegionBuilder::emit(Emitter& e) {
         e.forget_zeros();
       }
       e.pc_ = w.guest_begin + u64{4} * d.guest_word;
-      e.insn_ = Insn{d.word, d.op};
+      const Insn insn{d.word, d.op};
+      e.insn_ = insn;
       e.index_ = i;
       e.live_out_ = d.live_out;
       e.needed_ = d.live_in;
@@ -561,7 +582,7 @@ void RegionBuilder::emit(Emitter& e) {
                                        is_call, 0};
       unsigned colds_before = colds_;
       if (Template t = kTemplates[static_cast<unsigned>(d.op)])
-        t(e, e.insn_);
+        t(e, insn);  // not e.insn_, which was just written in pieces
       else
         e.call_semantics();
       if (may_misalign_sp(d.word)) {
@@ -669,8 +690,7 @@ bool RegionBuilder::rediscover(const cache::Region& r) {
     } else {
       run_[runs_++] = Run{static_cast<u16>(count_), 1};
     }
-    Op op = a64::decode(word);
-    add_insn(Decoded{word, g, op, row(op), leader, false, false, false});
+    (void)add_insn(g, word, leader);
   }
   mark_branch_targets();
   return count_ != 0;

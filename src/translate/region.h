@@ -95,7 +95,7 @@ class RegionBuilder {
   bool rediscover(const cache::Region& r);
   void mark_branch_targets();
   void decode_run(u32 guest_word);
-  void add_insn(const Decoded& d);
+  a64::RowTraits add_insn(u32 guest_word, u32 word, bool leader);
   void liveness();
   bool live_at(u64 target, bool callee);
   bool returns_flags() const { return !window_->of_file; }

@@ -168,41 +168,69 @@ static u32 may_write(u32 word) {
   return 1u << t | 1u << (t + 1) % 32 | 1u << (t + 2) % 32 | 1u << (t + 3) % 32;  // structures
 }
 
-// Which general registers can an instruction write, as far as the block goes on behind it?
-static u32 may_write_general(u32 word) {
-  auto reg = [&](unsigned at) { return 1u << (word >> at & 31); };
-  if ((word >> 25 & 5) != 4) return reg(0);
+// Which general registers can an instruction write, as far as the block goes on behind it, and which of them does it write as 32 bits
+// with zeros above (those that are common as an index)? By its eleven highest bits and, where these leave it open, more.
+enum : u8 {
+  kWritesRd = 1, kWritesRn = 2, kWritesRt2 = 4, kWritesRs = 8,  // Rs: and the one behind it
+  kWordRd = 16, kWordRt2 = 32,
+  kByBit10 = 64,     // one register: its base is written back, or it is no word
+  kOneSource = 128,  // ADC, SBC: bits 15-10 are zero
+};
+
+static constexpr u8 general_writes(u32 word) {
+  unsigned kind = word >> 24 & 31, sub = word >> 21 & 7, size = word >> 30, opc = word >> 22 & 3;
+  if ((word >> 25 & 5) != 4) {
+    bool sf = word >> 31;
+    switch (kind) {
+      case 0x0a: case 0x0b: case 0x11: case 0x12: case 0x13: case 0x1b: return kWritesRd | (sf ? 0 : kWordRd);
+      case 0x1a:  // with carry, select, one and two sources; not conditional compare and flag manipulation
+        return kWritesRd | (sf ? 0 : sub == 4 || sub == 6 ? kWordRd : sub == 0 ? kOneSource : 0);
+      default: return kWritesRd;
+    }
+  }
+  bool general = !(word >> 26 & 1);
   switch (word >> 27 & 7) {
-    case 7: return reg(0) | (!(word >> 24 & 1) && word >> 10 & 1 ? reg(5) : 0);  // one register; its base written back
-    case 5: return reg(0) | reg(10) | (word >> 23 & 1 ? reg(5) : 0);             // pairs
-    default: return reg(0) | reg(5) | reg(10) | reg(16) | reg(16) << 1;          // exclusives, CASP, structures
+    case 7: {
+      bool unsized = word >> 24 & 1, is_word = general && !(word >> 25 & 1) && ((opc == 1 && size < 3) || (opc == 3 && size < 2));
+      return kWritesRd | (unsized ? 0 : kByBit10) | (is_word ? kWordRd : 0);
+    }
+    case 5:  // pairs; LDP of words
+      return kWritesRd | kWritesRt2 | (word >> 23 & 1 ? kWritesRn : 0) | ((word & 0xfe400000) == 0x28400000 ? kWordRd | kWordRt2 : 0);
+    default: return kWritesRd | kWritesRn | kWritesRt2 | kWritesRs;  // exclusives, CASP, structures
   }
 }
-// Which general registers does it write as 32 bits with zeros above? Those that are common as an index.
-static u32 writes_word(u32 word) {
+
+struct GeneralWrites {
+  u8 of[1 << 11];
+  constexpr GeneralWrites() : of{} {
+    for (u32 n = 0; n < 1 << 11; n++) of[n] = general_writes(n << 21);
+  }
+};
+static constexpr GeneralWrites kGeneralWrites;
+
+static void general_writes_of(u32 word, u32* general, u32* as_word) {
   auto reg = [&](unsigned at) { return 1u << (word >> at & 31); };
-  unsigned kind = word >> 24 & 31, sub = word >> 21 & 7;
-  switch (kind) {
-    case 0x0a: case 0x0b: case 0x11: case 0x12: case 0x13: case 0x1b: return word >> 31 ? 0 : reg(0);
-    case 0x1a:  // with carry, select, one and two sources; not conditional compare and flag manipulation
-      return word >> 31 || !(sub == 4 || sub == 6 || (sub == 0 && !(word >> 10 & 63))) ? 0 : reg(0);
-    default: break;
+  u8 writes = kGeneralWrites.of[word >> 21];
+  u32 all = reg(0), words = writes & kWordRd ? reg(0) : 0;
+  if (writes & (kWritesRn | kWritesRt2 | kWritesRs | kWordRt2 | kByBit10 | kOneSource)) {
+    if (writes & kWritesRt2) all |= reg(10);
+    if (writes & kWritesRs) all |= reg(16) | reg(16) << 1;
+    if (writes & kWordRt2) words |= reg(10);
+    if (writes & kOneSource && !(word >> 10 & 63)) words |= reg(0);
+    bool base = writes & kWritesRn || (writes & kByBit10 && word >> 10 & 1);
+    if (base) all |= reg(5);
+    if (writes & kByBit10 && word >> 21 & 1 && (word >> 10 & 3) != 2) words = 0;  // an atomic one
   }
-  if (word >> 26 & 1) return 0;
-  if ((word >> 27 & 7) == 7 && (word >> 25 & 1) == 0) {
-    unsigned size = word >> 30, opc = word >> 22 & 3;
-    bool atomic = !(word >> 24 & 1) && word >> 21 & 1 && (word >> 10 & 3) != 2;
-    return !atomic && ((opc == 1 && size < 3) || (opc == 3 && size < 2)) ? reg(0) : 0;
-  }
-  if ((word & 0xfe400000) == 0x28400000) return reg(0) | reg(10);  // LDP of words
-  return 0;
+  // A base that is written back and loaded too has whatever the semantics say.
+  bool is_load = (word >> 25 & 5) == 4;
+  if (is_load && all & reg(5)) words &= ~reg(5);
+  *general = all;
+  *as_word = words;
 }
 
 void Emitter::end_instruction() {
-  u32 general = may_write_general(insn_.word), word = writes_word(insn_.word);
-  // A base that is written back and loaded too has whatever the semantics say.
-  bool is_load = (insn_.word >> 25 & 5) == 4;
-  if (is_load && general & 1u << (insn_.word >> 5 & 31)) word &= ~(1u << (insn_.word >> 5 & 31));
+  u32 general, word;
+  general_writes_of(insn_.word, &general, &word);
   if (made_way_around_ || !keeps_book_) join();
   made_way_around_ = false;
   known_ = (known_ & ~general) | made_known_;
