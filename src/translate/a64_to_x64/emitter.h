@@ -19,7 +19,11 @@
 //    setter and the reader fused. A setter ends with `e.set_flags(form)` right after the host instruction that
 //    computed them; a reader asks `e.condition(cond)` for a host condition code first.
 //    clobber_flags, condition, load_flags_as_sub and settle_flags may change rax: hold nothing there across them.
-//  * Vectors: `e.vuse(n, scratch)`, `e.vdef(n, scratch)`, `e.vcommit(n, x)`; the same order rule.
+//    condition and load_flags_as_sub change EFLAGS to fit, and the side table still says what they were: nothing that may fault or
+//    trap stands behind them, unless clobber_flags came first.
+//  * Vectors: `e.vuse(n, scratch)`, `e.vdef(n, scratch)`, `e.vcommit(n, x)`; the same order rule. With AVX-512VL they may answer
+//    xmm16-31, for which the assembler takes EVEX forms; for an instruction that has none ask `e.vuse_low`, `e.vdef_low`.
+//  * Floating point may trap where the host calls an operation invalid (fp.h): as a fault, before anything is written.
 //  * Too rare or too hard: no template at all, or `e.call_semantics()`: everything else (pc, exceptions) is taken care of.
 //    `e.semantics_if(cc)` branches to a cold call of the semantics for operands the fast path does not cover; it continues behind
 //    this instruction. Only before the first commit.
