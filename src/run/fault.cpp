@@ -48,7 +48,7 @@ u64 host_register(const HostContext& c, x64::Reg r) {
 }
 
 // xmmN of the interrupted context. xmm16-31 are the low parts of a state component of its own, which may be absent: then they are
-// zero (arch/x86/include/uapi/asm/sigcontext.h; SDM volume 1, 13.4.3, 13.5.4).
+// zero (arch/x86/include/uapi/asm/sigcontext.h; SDM volume 1, 13.4.3, 13.5.5).
 const u8* vector_of(const HostContext& c, unsigned n) {
   if (n < 16) return c.fpstate + 160 + 16 * n;
   constexpr u32 kExtended = 0x46505853, kHighVectors = 7;

@@ -37,7 +37,8 @@ inline constexpr u8 kEqual = 0, kLess = 1, kLessEqual = 2, kUnordered = 3;
 inline u8 scalar_prefix(bool is_double) { return is_double ? 0xf2 : 0xf3; }
 inline u8 packed_prefix(bool is_double) { return is_double ? 0x66 : 0; }
 
-// Which results a check behind the operation looks for in context Checked. Fused: of multiply-add.
+// Which results a check behind the operation looks for in context Checked. Fused: of multiply-add, whose NaNs are made to trap in the
+// other one.
 enum class Check : u8 { Nan, NanAndTiny, Fused };
 
 // false: the template has called the semantics and is done.
