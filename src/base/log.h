@@ -15,6 +15,9 @@ int log_fd();
 [[gnu::format(printf, 1, 2)]] void log_raw(const char* format, ...);
 // Formats into a buffer, always NUL-terminated; returns the length written.
 [[gnu::format(printf, 3, 4)]] size_t format_to(char* out, size_t size, const char* format, ...);
+// The status of a failure that is the engine's own: no program gives it by itself, and env, timeout and docker use it so. What
+// concerns the program is 126 (it cannot be executed) and 127 (it is not there).
+constexpr int kOwnFailure = 125;
 // A user's error: one line, exit status. Never used once the guest runs.
 [[noreturn, gnu::format(printf, 2, 3)]] void fatal(int status, const char* format, ...);
 

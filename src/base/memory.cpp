@@ -58,7 +58,7 @@ void insert_range_at(size_t i, Range r) {
   if (g_range_count == g_range_capacity) {
     size_t bytes = g_range_capacity * 2 * sizeof(Range);
     i64 p = map(0, bytes, PROT_READ | PROT_WRITE, 0);
-    if (is_error(p)) fatal(1, "out of memory");
+    if (is_error(p)) fatal(kOwnFailure, "out of memory");
     Range* bigger = reinterpret_cast<Range*>(p);
     __builtin_memcpy(bigger, g_ranges, g_range_count * sizeof(Range));
     g_ranges = bigger;  // the smaller table stays: at most as much again in total
@@ -234,7 +234,7 @@ void* engine_alloc(size_t bytes) {
   unsigned c = class_of(bytes);
   if (c >= kClasses) {
     void* p = map_engine_pages(bytes);
-    if (!p) fatal(1, "out of memory");
+    if (!p) fatal(kOwnFailure, "out of memory");
     return p;
   }
   size_t size = size_t{1} << (c + kSmallestShift);
@@ -247,7 +247,7 @@ void* engine_alloc(size_t bytes) {
   u8* at = reinterpret_cast<u8*>((ptr(g_chunk) + 63) & ~u64{63});
   if (at + size > g_chunk_end) {
     at = static_cast<u8*>(map_engine_pages(256 * 1024));
-    if (!at) fatal(1, "out of memory");
+    if (!at) fatal(kOwnFailure, "out of memory");
     g_chunk_end = at + 256 * 1024;
   }
   g_chunk = at + size;

@@ -22,6 +22,7 @@
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/version.h"
 #include "engine/cache_modes.h"
 #include "engine/options.h"
 #include "host/x86_64/features.h"
@@ -228,12 +229,19 @@ void remove_variable(Program& p, const char* name, size_t length) {
   p.envc = kept;
 }
 
+// What was asked for goes to standard output.
+[[noreturn]] void answer(const char* format, const char* text) {
+  set_log_fd(1);
+  log_raw(format, text);
+  for (;;) host_syscall(__NR_exit_group, 0);
+}
+
 // Leaves p.argv at PROGRAM. envp has room for one more entry per argument.
 void parse_command_line(HostStart& host, Program& p) {
   u64 i = 1;
   const char* argv0 = nullptr;
   auto value = [&](const char* option) {
-    if (i + 1 >= host.argc) fatal(1, "%s needs a value", option);
+    if (i + 1 >= host.argc) fatal(kOwnFailure, "%s needs a value", option);
     return text(host.argv[++i]);
   };
   for (; i < host.argc; i++) {
@@ -250,7 +258,7 @@ void parse_command_line(HostStart& host, Program& p) {
       const char* v = value(a);
       size_t n = 0;
       while (v[n] && v[n] != '=') n++;
-      if (!v[n]) fatal(1, "-E needs NAME=VALUE");
+      if (!v[n]) fatal(kOwnFailure, "-E needs NAME=VALUE");
       remove_variable(p, v, n);
       p.envp[p.envc++] = ptr(v);
     } else if (equal(a, "-U")) {
@@ -275,18 +283,16 @@ void parse_command_line(HostStart& host, Program& p) {
     } else if (begins(a, "--cache=", &rest)) {
       p.cache_mode = rest;
     } else if (equal(a, "--version")) {
-      log_raw("grus-aarch64 0.1\n");
-      host_syscall(__NR_exit_group, 0);
+      answer("grus-aarch64 %s\n", kVersion);
     } else if (equal(a, "--help")) {
-      log_raw("%s", kUsage);
-      host_syscall(__NR_exit_group, 0);
+      answer("%s", kUsage);
     } else {
-      fatal(1, "unknown option %s (--help lists them)", a);
+      fatal(kOwnFailure, "unknown option %s (--help lists them)", a);
     }
   }
   if (i >= host.argc) {
     log_raw("%s", kUsage);
-    host_syscall(__NR_exit_group, 1);
+    host_syscall(__NR_exit_group, kOwnFailure);
   }
   p.argv = host.argv + i;
   p.argc = host.argc - i;
@@ -567,7 +573,7 @@ void start_main(void* argument) {
   p.fd = -1;
   Scratch envp(host.envc + host.argc + 1);
   p.envp = envp.data;
-  if (!p.envp) fatal(1, "out of memory");
+  if (!p.envp) fatal(kOwnFailure, "out of memory");
   __builtin_memcpy(p.envp, host.envp, host.envc * 8);
   p.envc = host.envc;
 
@@ -603,7 +609,7 @@ void start_main(void* argument) {
       g_options.prefix = prefix;
     }
   } else if (host.start == Start::Binfmt) {
-    if (host.argc < 2) fatal(1, "started by binfmt_misc without a program");
+    if (host.argc < 2) fatal(kOwnFailure, "started by binfmt_misc without a program");
     unsigned skip = (host.aux[AT_FLAGS] & kPreserveArgv0) && host.argc > 2 ? 2 : 1;
     const char* path = text(host.argv[1]);
     p.argv += skip;
@@ -639,13 +645,13 @@ void start_main(void* argument) {
   if (g_options.interpret) run::set_interpret(true);
   if (g_options.lockstep) run::set_lockstep(g_options.lockstep);
   if (g_options.dump && !run::set_dump(g_options.dump))
-    fatal(1, "%s is nothing to dump: decode,host[:BEGIN-END] is", g_options.dump);
+    fatal(kOwnFailure, "%s is nothing to dump: decode,host[:BEGIN-END] is", g_options.dump);
   if (g_options.perf_map) run::set_perf_map();
   if (g_options.stats) run::time_translation();
   if (handover.features)
     x64::g_features = x64::unpack_features(handover.features);
   else if (!x64::detect_features(&x64::g_features))
-    fatal(1, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B): nothing can run here");
+    fatal(kOwnFailure, "this CPU is below x86-64-v2 (SSE4.2, POPCNT, CMPXCHG16B): nothing can run here");
   g_options.features = x64::pack_features(x64::g_features);
   if (!g_options.secure) {
     const char* flavour = environment(host, "GRUS_HOST");
@@ -705,7 +711,7 @@ extern "C" [[noreturn]] void grus_engine_start(grus::u64* sp) {
   set_log_fd(2);
   linux::host_clock_init(host.aux[AT_SYSINFO_EHDR]);
   host.task = linux::new_initial_task();
-  if (!host.task) fatal(1, "out of memory");
+  if (!host.task) fatal(kOwnFailure, "out of memory");
   u8* stack = static_cast<u8*>(host.task->engine_stack);
   grus_call_on_stack(stack + host.task->engine_stack_size, start_main, &host);
 }

@@ -41,7 +41,7 @@ size_t first_ending_after(u64 a) {
 void insert_at(size_t i, Range r) {
   if (g_count == g_capacity) {
     Range* bigger = static_cast<Range*>(map_engine_pages(g_capacity * 2 * sizeof(Range)));
-    if (!bigger) fatal(1, "out of memory");
+    if (!bigger) fatal(kOwnFailure, "out of memory");
     __builtin_memcpy(bigger, g_ranges, g_count * sizeof(Range));
     if (g_ranges != g_first) unmap_engine_pages(g_ranges, g_capacity * sizeof(Range));
     g_ranges = bigger;

@@ -203,7 +203,7 @@ void* stack_top(Task& task) { return static_cast<u8*>(task.engine_stack) + task.
 
 Task* new_initial_task() {
   Task* task = new_task();
-  if (!task) fatal(1, "out of memory");
+  if (!task) fatal(kOwnFailure, "out of memory");
   task->mm = fresh<Mm>();
   task->thread.memory_users = &task->mm->refs;
   task->files = fresh<Files>();

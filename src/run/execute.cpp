@@ -140,7 +140,7 @@ u64 thread_cpu_ns() {
 }
 
 [[noreturn]] static void out_of_code_memory() {
-  fatal(1, "out of memory: there is no room for translated code (RLIMIT_AS and RLIMIT_DATA count it)");
+  fatal(kOwnFailure, "out of memory: there is no room for translated code (RLIMIT_AS and RLIMIT_DATA count it)");
 }
 
 // The host code for cpu.pc, made if need be; 0: cpu.exception is set.

@@ -251,7 +251,7 @@ void add_doctor(CLI::App& app, int& result) {
       app.add_subcommand("doctor", "can this system be trusted to build and run AArch64 programs?");
   command->add_option("--engine", *engine,
                       "examine this emulator (called as ENGINE -0 NAME PROGRAM) instead of the kernel's");
-  command->add_flag("--json", *json);
+  command->add_flag("--json", *json, "print one JSON object");
   command->callback([engine, json, &result] {
     Doctor doctor(*engine);
     doctor.examine();

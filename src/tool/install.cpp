@@ -204,13 +204,14 @@ void add_install(CLI::App& app, int& result) {
 
   command = app.add_subcommand("uninstall",
                                "take the registration back; what it switched off is switched on again");
-  command->add_option("platform", options->platforms);
-  command->add_option("--mount", options->directory);
+  command->add_option("platform", options->platforms, "as for `grus install`");
+  command->add_option("--mount", options->directory, "where binfmt_misc is mounted")->capture_default_str();
   command->callback([options, &result] { result = uninstall(*options); });
 
   command = app.add_subcommand("status", "what handles AArch64 programs here");
-  command->add_flag("--json", options->json);
-  command->add_option("--mount", options->directory);
+  command->add_flag("--json", options->json, "print one JSON object");
+  command->add_option("--mount", options->directory, "where binfmt_misc is mounted")->capture_default_str();
+  command->footer("Status: 0 when the kernel runs AArch64 programs, 1 when not.");
   command->callback([options, &result] { result = status(*options); });
 }
 

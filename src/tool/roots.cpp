@@ -216,7 +216,7 @@ void add_root(CLI::App& app, int& result) {
 
   auto json = std::make_shared<bool>(false);
   command = root->add_subcommand("list", "the roots that there are");
-  command->add_flag("--json", *json);
+  command->add_flag("--json", *json, "print one JSON list");
   command->callback([json, &result] { result = list(*json); });
 
   auto name = std::make_shared<std::string>();

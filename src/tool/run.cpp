@@ -48,7 +48,7 @@ std::string look_up_program(const std::string& name) {
     if (access(path.c_str(), X_OK) == 0) return path;
     denied = true;
   }
-  throw Failure(denied ? 126 : 127, name + ": " + (denied ? "permission denied" : "command not found"));
+  throw Failure(denied ? kCannotExecute : kNotFound, name + ": " + (denied ? "permission denied" : "command not found"));
 }
 
 [[noreturn]] void execute(int engine, const RunOptions& options) {
@@ -61,7 +61,8 @@ std::string look_up_program(const std::string& name) {
   for (std::string& a : arguments) argv.push_back(a.data());
   argv.push_back(nullptr);
   syscall(SYS_execveat, engine, "", argv.data(), environ, AT_EMPTY_PATH);
-  throw Failure(126, "cannot execute the engine: " + error_text(errno));
+  if (errno == E2BIG) throw Failure(kCannotExecute, program + ": " + error_text(errno));
+  throw Failure(kRunFailed, "cannot execute the engine: " + error_text(errno));
 }
 
 // HOME has to be a directory of the root that the user may write: cargo and many others keep their state
@@ -195,6 +196,8 @@ void add_run(CLI::App& app, int&) {
   common_options(command, *options);
   command->add_option("command", options->command, "the command and its arguments, after --")->required();
   command->positionals_at_end();
+  command->footer("Status: the command's; 125: grus failed, 126: the command cannot be executed, 127: it is not there.\n"
+                  "Example: grus run --root demo -- cargo nextest run");
   command->callback([options] { run(*options); });
 
   auto shell = std::make_shared<RunOptions>();

@@ -18,6 +18,8 @@ namespace grus::tool {
 
 // Of the tool's own commands. A guest's status passes through unchanged.
 enum ExitCode { kOk = 0, kProblems = 1, kUsage = 2, kNotPermitted = 3, kUnsupported = 4, kProbeFailed = 5 };
+// Of `run` and `shell` where no guest gives one; the first stands for all of the above.
+enum RunExitCode { kRunFailed = 125, kCannotExecute = 126, kNotFound = 127 };
 
 struct Failure : std::runtime_error {
   Failure(int exit_code, const std::string& message) : std::runtime_error(message), code(exit_code) {}

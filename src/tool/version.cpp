@@ -2,6 +2,7 @@
 // grus version: this program's version and the engine's.
 #include <iostream>
 
+#include "base/version.h"
 #include "tool/command.h"
 #include "tool/engine_path.h"
 
@@ -10,7 +11,7 @@ namespace grus::tool {
 void add_version(CLI::App& app, int& result) {
   CLI::App* command = app.add_subcommand("version", "the versions of the tool and of its engine");
   command->callback([&result] {
-    std::cout << "grus " GRUS_VERSION "\n";
+    std::cout << "grus " << kVersion << "\n";
     std::filesystem::path engine = find_engine_if_any("");
     if (engine.empty()) {
       std::cout << "no engine\n";

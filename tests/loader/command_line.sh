@@ -34,9 +34,16 @@ expect 0 "<./prog> T_A=3 execfn ./prog" env T_A=1 "$engine" -E T_A=3 ./prog
 expect 0 "<./prog> T_AB=2 execfn ./prog" env T_A=1 T_AB=2 "$engine" -U T_A ./prog
 expect 0 "<./prog> execfn ./prog" "$engine" --interpret ./prog
 expect 0 "<./prog> execfn ./prog" env GRUS_INTERPRET=1 "$engine" ./prog
-expect 1 "grus: -L needs a value" "$engine" -L
-expect 1 "grus: -E needs NAME=VALUE" "$engine" -E X ./prog
-expect 1 "grus: unknown option --frobnicate (--help lists them)" "$engine" --frobnicate ./prog
+# U11: the engine's own failures have a status that no program has by itself; what was asked for is no error output.
+expect 125 "grus: -L needs a value" "$engine" -L
+expect 125 "grus: -E needs NAME=VALUE" "$engine" -E X ./prog
+expect 125 "grus: unknown option --frobnicate (--help lists them)" "$engine" --frobnicate ./prog
+"$engine" >out 2>err
+[ $? = 125 ] && [ ! -s out ] && grep -q '^usage: grus-aarch64 ' err || { echo "FAILED: no program at all"; failed=1; }
+for option in --help --version; do
+  "$engine" $option >out 2>err && [ -s out ] && [ ! -s err ] || { echo "FAILED: $option goes to standard output"; failed=1; }
+done
+grep -qE '^grus-aarch64 [0-9.]+ \(([0-9a-f]{12}(, changed)?|unknown)\)$' out || { echo "FAILED: version: $(cat out)"; failed=1; }
 
 # A hand-over is only believed from an engine that executed itself.
 expect 0 "<./prog> GRUS_HANDOVER=1;4;5;0;0;0;0;x execfn ./prog" env "GRUS_HANDOVER=1;4;5;0;0;0;0;x" "$engine" ./prog

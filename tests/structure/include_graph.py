@@ -30,7 +30,7 @@ ONLY = {
     ("run", "guest"): {"guest/aarch64/registers.h", "guest/aarch64/disasm.h"},  # run/ never decodes by itself
     ("run", "host"): {"host/x86_64/features.h"},  # nor emits
     ("linux", "engine"): {"engine/options.h", "engine/statistics.h"},
-    ("tool", "base"): {"base/types.h"},
+    ("tool", "base"): {"base/types.h", "base/version.h"},
     ("tool", "cache"): {"cache/format.h"},  # it reads headers, nothing else
     ("guest", "base"): {"base/types.h", "base/guest_memory.h", "base/clock.h"},
 }

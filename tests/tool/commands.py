@@ -53,8 +53,53 @@ def grus(*arguments, env=None, cwd=None, user=None, timeout=60):
 
 class CommandLine(unittest.TestCase):
     def test_usage_errors_are_2(self):
-        for arguments in ([], ["nonsense"], ["run"], ["root"], ["root", "create"], ["shell"], ["doctor", "--no-such"]):
+        for arguments in ([], ["nonsense"], ["root"], ["root", "create"], ["doctor", "--no-such"]):
             self.assertEqual(grus(*arguments).returncode, 2, arguments)
+
+    def test_u11_failures_of_run_itself_are_125(self):
+        # As env, timeout and docker: no status that a program has is taken for grus's own.
+        for arguments in (["run"], ["run", "--no-such", "--", "true"], ["shell"], ["run", "--root", "no-such-root", "--", "true"],
+                          ["run", "--engine-option", "--no-such", "--", sys.executable], ["run", "--platform", "vax", "--", "true"]):
+            self.assertEqual(grus(*arguments).returncode, 125, arguments)
+        self.assertEqual(grus("run", "--", "no-such-program").returncode, 127)
+        self.assertEqual(grus("run", "--", "/etc/passwd").returncode, 126)
+
+    def test_u11_what_is_wrong_is_named(self):
+        for arguments, words in ((["rum"], "did you mean `grus run`?"), (["cache", "inof"], "did you mean `grus cache info`?"),
+                                 (["matrix", "--help"], "there is no command `grus matrix`"), (["doctor", "--x"], "there is no option --x"),
+                                 (["run", "--bogus", "--", "true"], "there is no option --bogus"), (["cache"], "`grus cache --help`")):
+            result = grus(*arguments)
+            self.assertIn(words, result.stderr, arguments)
+            self.assertEqual((result.stdout, result.stderr.count("\n")), ("", 1), arguments)
+        self.assertNotIn("did you mean", grus("zzzzzz").stderr)
+
+    def test_u11_every_command_has_a_help_of_its_own(self):
+        def walk(*path):
+            text = grus(*path, "--help").stdout
+            self.assertIn(" ".join(("Usage: grus", *path, "[OPTIONS]")), text)
+            options = text.partition("Options:")[2].partition("Subcommands:")[0].split("\n")
+            for option, following in zip(options, options[1:] + [""]):  # each says what it does, in its line or the next
+                if option.startswith("  -"):
+                    self.assertTrue(option[30:].strip() or following.startswith(" " * 30), (path, option))
+            for line in text.partition("Subcommands:")[2].split("\n"):
+                if line.startswith("  ") and line[2:3].isalpha():
+                    walk(*path, line.split()[0])
+        walk()
+
+    def test_u11_one_version_with_the_commit(self):
+        text = grus("--version").stdout
+        self.assertRegex(text, r"^grus \d+\.\d+\.\d+ \(([0-9a-f]{12}(, changed)?|unknown)\)\n$")
+        own, engine = grus("version").stdout.splitlines()
+        self.assertEqual(own + "\n", text)
+        self.assertTrue(engine.endswith(": grus-aarch64 " + own[len("grus "):]), engine)
+        source = pathlib.Path(__file__).resolve().parents[2]
+        with tempfile.TemporaryDirectory() as directory:  # an unpacked archive, in another's repository at that
+            copy = pathlib.Path(directory) / "archive"
+            copy.mkdir()
+            subprocess.run(["git", "init", "-q", directory], check=True)
+            subprocess.run(["git", "-C", directory, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+            subprocess.run([sys.executable, source / "src/base/version.py", copy / "v.cpp", copy, "1.2.3"], check=True)
+            self.assertIn('"1.2.3 (unknown)"', (copy / "v.cpp").read_text())
 
     def test_help_and_version_are_0(self):
         for arguments in (["--help"], ["--version"], ["run", "--help"], ["version"]):
@@ -67,7 +112,7 @@ class CommandLine(unittest.TestCase):
 
     def test_a_missing_engine_is_named(self):
         result = grus("run", "--engine", "/no/such/engine", "--", "true")
-        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.returncode, 125)
         self.assertIn("/no/such/engine", result.stderr)
 
 
@@ -143,7 +188,7 @@ class Roots(unittest.TestCase):
         self.assertEqual(self.run_in("p", "env", "A", options=["--env", "A=b c"]).stdout, "b c\n")
         self.assertEqual(self.run_in("p", "env", "A", env={"A": "host"}).stdout, "host\n")
         self.assertEqual(self.run_in("p", "env", "A", env={"A": "host"}, options=["--clean-env"]).stdout, "(unset)\n")
-        self.assertEqual(self.run_in("p", "exit", "0", options=["--env", "broken"]).returncode, 2)
+        self.assertEqual(self.run_in("p", "exit", "0", options=["--env", "broken"]).returncode, 125)
         self.assertNotIn("cargo", self.run_in("p", "env", "PATH", env={"PATH": "/x/cargo/bin"}).stdout)
 
     def test_a_home_that_is_missing_is_not_made(self):
@@ -163,12 +208,12 @@ class Roots(unittest.TestCase):
 
     def test_platforms(self):
         self.assertEqual(self.run_in("p", "exit", "6", options=["--platform", "linux/arm64"]).returncode, 6)
-        self.assertEqual(self.run_in("p", "exit", "6", options=["--platform", "linux/s390x"]).returncode, 2)
-        self.assertEqual(self.run_in("p", "exit", "6", options=["--platform", "linux/amd64"]).returncode, 4)
+        self.assertEqual(self.run_in("p", "exit", "6", options=["--platform", "linux/s390x"]).returncode, 125)
+        self.assertEqual(self.run_in("p", "exit", "6", options=["--platform", "linux/amd64"]).returncode, 125)
 
     def test_missing_roots_are_named(self):
         result = grus("run", "--root", "no-such-root", "--", "p")
-        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.returncode, 125)
         self.assertIn("no-such-root", result.stderr)
 
     def test_without_a_root_in_place(self):
