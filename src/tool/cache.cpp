@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <iostream>
@@ -55,52 +56,93 @@ std::string local_time(u64 seconds) {
   return localtime_r(&at, &parts) && strftime(text, sizeof text, "%F %R", &parts) ? text : "?";
 }
 
-int info(bool json) {
-  fs::path path = code_directory();
-  Descriptor directory = open_cache_directory(path);
-  u64 own = translator_of(find_engine_if_any("")), size = 0;
-  for (const CacheEntry& entry : list_cache(directory.get())) size += entry.disk_bytes;
-  nlohmann::json files = nlohmann::json::array();
-  for (const CachedFile& f : cached_files(directory.get())) {
+// The largest first: they are what the limit is about.
+std::vector<CachedFile> by_size(int directory) {
+  std::vector<CachedFile> files = cached_files(directory);
+  std::stable_sort(files.begin(), files.end(),
+                   [](const CachedFile& a, const CachedFile& b) { return a.entry.disk_bytes > b.entry.disk_bytes; });
+  return files;
+}
+
+const char* state_of(const cache::Header& h) {
+  return h.sealed == 0 ? "growing" : h.sealed == h.code_used ? "sealed" : "sealed, grown";
+}
+
+double ratio_of(const cache::Header& h) {
+  return static_cast<double>(h.insns_translated * 1000 / std::max<u64>(h.insns_distinct, 1)) / 1000;
+}
+
+const char* translator_name(u64 own, const cache::Header& h) {
+  return !own ? "unknown" : h.fingerprint == own ? "this" : "another";
+}
+
+void print_json(const fs::path& path, u64 size, u64 own, const std::vector<CachedFile>& files) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const CachedFile& f : files) {
     nlohmann::json j = {{"name", f.entry.name}, {"disk_bytes", f.entry.disk_bytes}, {"readable", f.header.has_value()}};
     if (f.header) {
       const cache::Header& h = *f.header;
-      u64 distinct = h.insns_distinct ? h.insns_distinct : 1;
       j["path"] = h.path;
       j["guest_bytes"] = h.guest_bytes;
       j["code_bytes"] = h.code_used;
       j["regions"] = h.regions;
       j["translated"] = h.insns_translated;
       j["distinct"] = h.insns_distinct;
-      j["ratio"] = static_cast<double>(h.insns_translated * 1000 / distinct) / 1000;
-      j["state"] = h.sealed == 0 ? "growing" : h.sealed == h.code_used ? "sealed" : "sealed, grown";
+      j["ratio"] = ratio_of(h);
+      j["state"] = state_of(h);
       j["last_use"] = h.attached_s;
-      j["translator"] = !own ? "unknown" : h.fingerprint == own ? "this" : "another";
+      j["translator"] = translator_name(own, h);
     }
-    files.push_back(j);
+    list.push_back(j);
   }
+  std::cout << nlohmann::json{{"directory", path.string()}, {"limit_bytes", cache_size_limit()}, {"disk_bytes", size},
+                              {"files", list}}.dump(2)
+            << "\n";
+}
+
+int info(bool json, bool all) {
+  constexpr size_t kShort = 20;  // a screen
+  fs::path path = code_directory();
+  Descriptor directory = open_cache_directory(path);
+  u64 own = translator_of(find_engine_if_any("")), size = 0;
+  for (const CacheEntry& entry : list_cache(directory.get())) size += entry.disk_bytes;
+  std::vector<CachedFile> files = by_size(directory.get());
   if (json) {
-    std::cout << nlohmann::json{{"directory", path.string()}, {"limit_bytes", cache_size_limit()}, {"disk_bytes", size},
-                                {"files", files}}.dump(2)
-              << "\n";
+    print_json(path, size, own, files);
     return kOk;
   }
+  size_t unreadable = 0, others = 0;
+  for (const CachedFile& f : files) {
+    unreadable += !f.header;
+    others += f.header && own && f.header->fingerprint != own;
+  }
   std::cout << path.string() << ": " << human_size(size) << " of at most " << human_size(cache_size_limit()) << ", "
-            << files.size() << " files\n";
-  for (const auto& f : files) {
-    if (!f["readable"].get<bool>()) {
-      std::cout << f["name"].get<std::string>() << ": not readable: damaged, or of another version\n";
+            << files.size() << " files";
+  if (others) std::cout << ", " << others << " of another translator";
+  if (unreadable) std::cout << ", " << unreadable << " not readable: damaged, or of another version";
+  std::cout << "\n";
+  size_t shown = all ? files.size() : std::min(files.size(), kShort);
+  if (shown) std::printf("%10s %10s %10s %9s  %-14s %-16s  %s\n", "on disk", "code", "of guest", "regions", "state", "used", "file");
+  u64 rest = 0;
+  for (size_t i = 0; i < files.size(); i++) {
+    const CacheEntry& entry = files[i].entry;
+    if (i >= shown) {
+      rest += entry.disk_bytes;
       continue;
     }
-    std::string where = f["path"].get<std::string>();
-    std::cout << (where.empty() ? f["name"].get<std::string>() : where) << ": " << human_size(f["disk_bytes"].get<u64>())
-              << "; guest " << human_size(f["guest_bytes"].get<u64>()) << ", code " << human_size(f["code_bytes"].get<u64>())
-              << ", " << f["regions"].get<u64>() << " regions, " << f["translated"].get<u64>() << " instructions (x"
-              << f["ratio"].get<double>() << "), " << f["state"].get<std::string>() << ", used "
-              << local_time(f["last_use"].get<u64>());
-    if (f["translator"] != "this") std::cout << ", " << f["translator"].get<std::string>() << " translator's";
-    std::cout << "\n";
+    std::string disk = human_size(entry.disk_bytes);
+    if (!files[i].header) {
+      std::printf("%10s %10s %10s %9s  %-14s %-16s  %s\n", disk.c_str(), "", "", "", "not readable", "", entry.name.c_str());
+      continue;
+    }
+    const cache::Header& h = *files[i].header;
+    bool foreign = own && h.fingerprint != own;
+    std::printf("%10s %10s %10s %9llu  %-14s %-16s  %s%s\n", disk.c_str(), human_size(h.code_used).c_str(),
+                human_size(h.guest_bytes).c_str(), static_cast<unsigned long long>(h.regions), state_of(h),
+                local_time(h.attached_s).c_str(), h.path[0] ? h.path : entry.name.c_str(), foreign ? " (another translator's)" : "");
   }
+  if (shown < files.size())
+    std::printf("%10s in %zu more files (`grus cache info --all`)\n", human_size(rest).c_str(), files.size() - shown);
   return kOk;
 }
 
@@ -191,12 +233,12 @@ int warm(const WarmOptions& options) {
     if (seen.insert(fs::canonical(file)).second) jobs.push_back({"warm", file.string(), file.filename().string()});
   Workplace place;
   bool all_well = true;
-  run_engine_jobs(place.engine, jobs, [&](const EngineJob& job, const EngineAnswer& answer) {
+  run_engine_jobs(place.engine, jobs, [&](const EngineJob& job, const EngineAnswer& answer, std::ostream& out) {
     all_well &= answer.ok;
     std::vector<Answer> parts = parse(answer);
-    if (parts.empty() && !answer.ok) std::cout << job.argument << ": failed\n";
+    if (parts.empty() && !answer.ok) out << job.argument << ": failed\n";
     for (Answer& a : parts)
-      std::cout << job.argument << ": " << a.verdict << ", " << a.numbers["insns"] << " instructions in " << a.numbers["regions"]
+      out << job.argument << ": " << a.verdict << ", " << a.numbers["insns"] << " instructions in " << a.numbers["regions"]
                 << " regions\n";
   });
   return all_well ? kOk : kProblems;
@@ -220,17 +262,17 @@ int compact(const std::vector<std::string>& named_roots) {
   std::vector<EngineJob> jobs;
   for (const fs::path& guest : guests) jobs.push_back({"compact", guest.string(), guest.filename().string()});
   bool all_well = true;
-  run_engine_jobs(place.engine, jobs, [&](const EngineJob& job, const EngineAnswer& answer) {
+  run_engine_jobs(place.engine, jobs, [&](const EngineJob& job, const EngineAnswer& answer, std::ostream& out) {
     all_well &= answer.ok;
     std::vector<Answer> parts = parse(answer);
-    if (parts.empty() && !answer.ok) std::cout << job.argument << ": failed\n";
+    if (parts.empty() && !answer.ok) out << job.argument << ": failed\n";
     for (Answer& a : parts) {
       auto before = due.find(a.name);
       if (before == due.end()) continue;
       std::optional<cache::Header> after = read_cache_header(place.directory.get(), a.name);
-      std::cout << job.argument << ": " << a.verdict;
-      if (after) std::cout << ", code " << human_size(before->second.code_used) << " -> " << human_size(after->code_used);
-      std::cout << "\n";
+      out << job.argument << ": " << a.verdict;
+      if (after) out << ", code " << human_size(before->second.code_used) << " -> " << human_size(after->code_used);
+      out << "\n";
       due.erase(before);
     }
   });
@@ -259,7 +301,7 @@ int verify(const VerifyOptions& options) {
   for (const fs::path& guest : guests) jobs.push_back({"verify", guest.string(), guest.filename().string()});
   bool all_ran = true;
   u64 regions = 0;
-  run_engine_jobs(place.engine, jobs, [&](const EngineJob& job, const EngineAnswer& answer) {
+  run_engine_jobs(place.engine, jobs, [&](const EngineJob& job, const EngineAnswer& answer, std::ostream& out) {
     std::vector<Answer> parts = parse(answer);
     all_ran &= answer.ok || !parts.empty();
     for (Answer& a : parts) {
@@ -267,7 +309,7 @@ int verify(const VerifyOptions& options) {
       if (verdict.empty() || verdict == "sound") verdict = a.verdict;
       if (job.mode != "verify" || a.verdict == "none" || !translated.insert(a.name).second) continue;
       regions += a.numbers["regions"];
-      if (a.numbers["wrong"]) std::cout << paths[a.name] << ": " << a.numbers["wrong"] << " regions are not what the translator makes\n";
+      if (a.numbers["wrong"]) out << paths[a.name] << ": " << a.numbers["wrong"] << " regions are not what the translator makes\n";
     }
   });
   verdicts.erase("-");
@@ -291,10 +333,11 @@ void add_cache(CLI::App& app, int& result) {
   CLI::App* cache = app.add_subcommand("cache", "the translations that are kept between processes");
   cache->require_subcommand(1);
 
-  auto json = std::make_shared<bool>(false);
-  CLI::App* command = cache->add_subcommand("info", "where they are, how much, of what");
-  command->add_flag("--json", *json);
-  command->callback([json, &result] { result = info(*json); });
+  auto json = std::make_shared<bool>(false), all = std::make_shared<bool>(false);
+  CLI::App* command = cache->add_subcommand("info", "where they are, how much, of what: the largest, and the total");
+  command->add_flag("--json", *json, "print one JSON object with all files");
+  command->add_flag("--all", *all, "list all files");
+  command->callback([json, all, &result] { result = info(*json, *all); });
 
   command = cache->add_subcommand("clear", "remove them all");
   command->callback([&result] { result = clear(); });

@@ -10,8 +10,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
+#include <sstream>
 
 #include "tool/support.h"
 
@@ -47,12 +50,16 @@ size_t cpus() {
   return sched_getaffinity(0, sizeof set, &set) ? 1 : static_cast<size_t>(CPU_COUNT(&set));
 }
 
+// On a terminal only, and drawn at most ten times a second: a session that is recorded keeps every one of them.
 class Bar {
  public:
-  explicit Bar(size_t all) : all_(all), shown_(isatty(2)) {}
+  explicit Bar(size_t all) : all_(all), shown_(isatty(2) && environment("TERM") != "dumb") {}
   ~Bar() { wipe(); }
   void show(size_t done, const std::string& title) {
-    if (!shown_ || !all_) return;
+    auto now = std::chrono::steady_clock::now();
+    if (!shown_ || !all_ || now - drawn_at_ < std::chrono::milliseconds(100)) return;
+    drawn_at_ = now;
+    drawn_ = true;
     winsize size{};
     int columns = !ioctl(2, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
     constexpr size_t kWidth = 30;
@@ -62,13 +69,16 @@ class Bar {
     if (line.size() >= static_cast<size_t>(columns)) line.resize(static_cast<size_t>(columns) - 1);
     std::fprintf(stderr, "\r\033[K%s", line.c_str());
   }
+  // Before anything else is printed.
   void wipe() {
-    if (shown_) std::fprintf(stderr, "\r\033[K");
+    if (drawn_) std::fprintf(stderr, "\r\033[K");
+    drawn_ = false;
   }
 
  private:
   size_t all_;
-  bool shown_;
+  bool shown_, drawn_ = false;
+  std::chrono::steady_clock::time_point drawn_at_{};
 };
 
 }  // namespace
@@ -80,7 +90,7 @@ u64 translator_of(const std::filesystem::path& engine) {
 }
 
 void run_engine_jobs(const std::filesystem::path& engine, const std::vector<EngineJob>& jobs,
-                     const std::function<void(const EngineJob&, const EngineAnswer&)>& done) {
+                     const std::function<void(const EngineJob&, const EngineAnswer&, std::ostream&)>& done) {
   std::vector<Running> running;
   size_t next = 0, finished = 0, most = cpus();
   Bar bar(jobs.size());
@@ -104,8 +114,12 @@ void run_engine_jobs(const std::filesystem::path& engine, const std::vector<Engi
       running.erase(running.begin() + static_cast<ptrdiff_t>(i));
       int status = wait_exit_code(r.pid);
       finished++;
-      bar.wipe();
-      done(*r.job, {status == 0, split(r.text, '\n')});
+      std::ostringstream said;
+      done(*r.job, {status == 0, split(r.text, '\n')}, said);
+      if (!said.view().empty()) {
+        bar.wipe();
+        std::cout << said.view();
+      }
       bar.show(finished, r.job->title);
     }
   }

@@ -28,6 +28,6 @@ struct EngineAnswer {
 // Runs them, as many at a time as there are CPUs, with a bar on stderr when that is a terminal. `done` hears of each in the
 // order in which they end. The cache's directory must have been handed over (hand_over_code_directory).
 void run_engine_jobs(const std::filesystem::path& engine, const std::vector<EngineJob>& jobs,
-                     const std::function<void(const EngineJob&, const EngineAnswer&)>& done);
+                     const std::function<void(const EngineJob&, const EngineAnswer&, std::ostream&)>& done);
 
 }  // namespace grus::tool

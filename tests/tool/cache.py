@@ -158,6 +158,46 @@ class Cache(unittest.TestCase):
         self.assertEqual(self.info(GRUS_HOST="sse42")["files"][0]["translator"], "another")
         self.assertIn(str(self.program), self.grus("cache", "info").stdout)
 
+    def test_u11_info_is_short_and_sorted(self):
+        self.warm()
+        (one,) = self.files()
+        for n in range(30):  # of other sizes on disk, and the last one not readable
+            copy = self.code / f"{n:032x}-{n:016x}"
+            shutil.copy(one, copy)
+            with open(copy, "r+b") as file:
+                file.seek(Layout(one.read_bytes()).code)
+                file.write(b"\x90" * 4096 * n)
+        copy.write_bytes(b"x" * 100)
+        everything = self.grus("cache", "info", "--all").stdout.splitlines()
+        self.assertEqual(len(everything), 2 + 31)
+        self.assertRegex(everything[0], r": [0-9.]+ [KM]iB of at most 4.0 GiB, 31 files, 1 not readable")
+        self.assertRegex(everything[-1], r"not readable +" + copy.name + "$")
+        sizes = [f["disk_bytes"] for f in self.info()["files"]]
+        self.assertEqual(sizes, sorted(sizes, reverse=True))
+        self.assertEqual(len(sizes), 31)
+        short = self.grus("cache", "info").stdout.splitlines()
+        self.assertEqual(short[:22], everything[:22])
+        self.assertEqual(len(short), 2 + 20 + 1)
+        self.assertRegex(short[-1], r"^ *[0-9.]+ [KM]iB in 11 more files \(`grus cache info --all`\)$")
+
+    def test_u11_no_bar_where_there_is_no_terminal(self):
+        self.warm()
+        done = self.grus("cache", "verify")
+        self.assertEqual(done.stderr, "")
+        self.assertNotIn("\x1b", done.stdout)
+        # And on one, ten a second at most: 400 files are over in a moment.
+        (one,) = self.files()
+        for n in range(400):
+            shutil.copy(one, self.code / f"{n:032x}-{n:016x}")
+        recorded = self.home / "typescript"
+        env = dict(os.environ, GRUS_ENGINE=OPTIONS.engine, XDG_CACHE_HOME=str(self.home), TERM="xterm")
+        begin = time.monotonic()
+        subprocess.run(["script", "-qec", f"{OPTIONS.grus} cache verify >/dev/null", recorded], env=env, stdout=subprocess.DEVNULL,
+                       stdin=subprocess.DEVNULL, timeout=120)
+        drawn = recorded.read_bytes().count(b"\r\x1b[K[")
+        self.assertGreater(drawn, 0)
+        self.assertLess(drawn, 15 * (time.monotonic() - begin) + 3)
+
     def test_clear_removes_what_is_the_caches_and_nothing_else(self):
         self.warm()
         (self.code / ".new-1-abc").write_text("half")
