@@ -20,5 +20,7 @@ i64 blocking_syscall(Task& task, i64 n, const u64 (&args)[6]);
 
 // For the host's handler: true when it was in the window; then *rip was moved.
 bool leave_syscall_window(u64* rip);
+// For the host's handler: the host's call has ended, and this signal is why it did not sleep on.
+bool interrupted_syscall(u64 rip, u64 rax);
 
 }  // namespace grus::linux

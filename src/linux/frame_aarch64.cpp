@@ -156,44 +156,23 @@ bool push_signal_frame(Task& task, const GuestSigaction& action, const SignalInf
   return true;
 }
 
-bool pop_signal_frame(Task& task) {
-  a64::CpuState& cpu = task.thread.cpu;
-  u64 frame_at = cpu.sp;
-  if (frame_at & 15) return false;
-  Frame frame;
-  if (copy_from_guest(&frame, GuestAddr(frame_at), sizeof frame)) return false;
-  const SigContext& mc = frame.uc.mcontext;
-  task.blocked = frame.uc.mask & ~kUnblockable;
-  __builtin_memcpy(cpu.x, mc.x, sizeof mc.x);
-  cpu.sp = mc.sp;
-  cpu.pc = mc.pc;
-  cpu.set_nzcv(static_cast<unsigned>(mc.pstate >> 28) & 15);
-  // valid_user_regs: EL0, AArch64, D, A, I and F clear.
-  if (mc.pstate & 0x3df) return false;
+namespace {
 
-  // parse_user_sigframe
+// parse_user_sigframe: the records behind `base`; false when they are not what arm64 accepts.
+bool read_records(u64 base, FpsimdContext* fp) {
   bool have_fpsimd = false;
-  u64 base = frame_at + sizeof(Frame);
   for (u64 offset = 0;;) {
     ContextHead head;
     if (offset + sizeof head > kReserved) return false;
     if (copy_from_guest(&head, GuestAddr(base + offset), sizeof head)) return false;
-    if (head.magic == 0) {
-      if (head.size != 0) return false;
-      break;
-    }
+    if (head.magic == 0) return head.size == 0 && have_fpsimd;
     if (head.size < sizeof head || head.size > kReserved - offset || (head.size & 15)) return false;
     switch (head.magic) {
-      case kFpsimdMagic: {
-        FpsimdContext fp;
-        if (have_fpsimd || head.size != sizeof fp) return false;
-        if (copy_from_guest(&fp, GuestAddr(base + offset), sizeof fp)) return false;
-        __builtin_memcpy(cpu.v, fp.v, sizeof fp.v);
-        cpu.set_fpsr(fp.fpsr);
-        cpu.set_fpcr(fp.fpcr);
+      case kFpsimdMagic:
+        if (have_fpsimd || head.size != sizeof *fp) return false;
+        if (copy_from_guest(fp, GuestAddr(base + offset), sizeof *fp)) return false;
         have_fpsimd = true;
         break;
-      }
       case kEsrMagic:
       case kExtraMagic:
         break;
@@ -202,12 +181,42 @@ bool pop_signal_frame(Task& task) {
     }
     offset += head.size;
   }
-  if (!have_fpsimd) return false;
+}
+
+}  // namespace
+
+// All of the frame is read before the mask changes, because a signal that was taken under the mask of before comes first:
+// then nothing may have happened.
+PoppedFrame pop_signal_frame(Task& task) {
+  a64::CpuState& cpu = task.thread.cpu;
+  u64 frame_at = cpu.sp;
+  Frame frame;
+  FpsimdContext fp;
+  if ((frame_at & 15) || copy_from_guest(&frame, GuestAddr(frame_at), sizeof frame))
+    return set_host_mask(task, kHostBlockAll) ? PoppedFrame::Bad : PoppedFrame::Again;
+  const SigContext& mc = frame.uc.mcontext;
+  const u64 mask = frame.uc.mask & ~kUnblockable;
+  // valid_user_regs: EL0, AArch64, D, A, I and F clear.
+  const bool good = !(mc.pstate & 0x3df) && read_records(frame_at + sizeof(Frame), &fp);
+  if (good) {
+    if (!change_mask(task, mask)) return PoppedFrame::Again;
+  } else {  // restore_sigframe restores the mask and the general registers before it finds out
+    if (!set_host_mask(task, kHostBlockAll)) return PoppedFrame::Again;
+    task.blocked = mask;
+  }
+  __builtin_memcpy(cpu.x, mc.x, sizeof mc.x);
+  cpu.sp = mc.sp;
+  cpu.pc = mc.pc;
+  cpu.set_nzcv(static_cast<unsigned>(mc.pstate >> 28) & 15);
+  if (!good) return PoppedFrame::Bad;
+  __builtin_memcpy(cpu.v, fp.v, sizeof fp.v);
+  cpu.set_fpsr(fp.fpsr);
+  cpu.set_fpcr(fp.fpcr);
   cpu.exclusive_size = 0;
   // restore_altstack ignores errors.
   set_guest_altstack(task, frame.uc.stack.sp, static_cast<u32>(frame.uc.stack.flags), frame.uc.stack.size);
   task.thread.resume_by_interpretation = true;
-  return true;
+  return PoppedFrame::Good;
 }
 
 }  // namespace grus::linux

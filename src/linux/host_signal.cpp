@@ -32,28 +32,19 @@ extern "C" [[gnu::visibility("hidden")]] void grus_signal_restorer();
 namespace grus::linux {
 namespace {
 
-// Blocked inside of the handler: everything but faults, which its own accesses to guest memory may raise.
-constexpr u64 kHandlerMask = kHostBlockAll;
+// Blocked inside of the handler: everything, or fault signals that others send in quick succession would stack frame on frame
+// until the alternate stack is full. But SIGBUS: the tables that the handler reads may be those of a cache file that somebody
+// has truncated (cache::replace_lost_page).
+constexpr u64 kHandlerMask = ~signal_bit(kSigbus);
+
+void open_faults(u64 faults) { host_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, ptr(&faults), 0, 8); }
 
 Task* task_of_handler_stack() {
   u64 here = ptr(__builtin_frame_address(0));
   return reinterpret_cast<Task*>((here & ~u64{kHostAltStackSize - 1}) + kTaskOffset);
 }
 
-void take_signal(Task& task, int sig, const SignalInfo& info, ucontext* context) {
-  if (kFaultSignals & signal_bit(sig)) {
-    if (task.sighand->action[sig].handler == kSigIgn) return;
-    if (!(task.pending_faults & signal_bit(sig))) {
-      __builtin_memcpy(task.pending_fault_info[fault_slot(sig)], &info, sizeof info);
-      __atomic_or_fetch(&task.pending_faults, signal_bit(sig), __ATOMIC_RELAXED);
-    }
-    if (task.blocked & signal_bit(sig)) return;
-  } else {
-    __builtin_memcpy(task.signal_info, &info, sizeof info);
-    task.signal_taken = 1;
-    context->uc_sigmask = kHostBlockAll;
-  }
-  task.thread.interrupt = 1;
+void leave_guest_code(Task& task, ucontext* context) {
   u64 rip = context->uc_mcontext.rip;
   if (leave_syscall_window(&rip))
     context->uc_mcontext.rip = rip;
@@ -61,14 +52,56 @@ void take_signal(Task& task, int sig, const SignalInfo& info, ucontext* context)
     run::interrupt(task.thread, context);
 }
 
+// Did the interrupted instruction raise it? A positive si_code does not say so: an exit signal comes with CLD_EXITED,
+// F_SETSIG's with POLL_IN, and a process may send itself anything (do_notify_parent, send_sigio_to_task,
+// do_rt_tgsigqueueinfo in the kernel). Of a page fault the kernel notes the address in the frame too, of an undefined
+// instruction, a floating-point exception and a single step si_addr is the pc (arch/x86/mm/fault.c, kernel/traps.c). The
+// frame's address may be an old one: then a signal to oneself, which comes as the system call returns, tells by that.
+bool raised_by_instruction(int sig, const SignalInfo& info, const sigcontext& c) {
+  constexpr int kSiKernel = 0x80;  // INT3 and general protection; nobody sends it
+  if (info.code <= 0 || run::behind_system_call(c.rip)) return false;
+  if (info.code == kSiKernel) return true;
+  return info.addr == (sig == kSigsegv || sig == kSigbus ? c.cr2 : c.rip);
+}
+
+void take_signal(Task& task, int sig, const SignalInfo& info, ucontext* context) {
+  const bool in_call = interrupted_syscall(context->uc_mcontext.rip, context->uc_mcontext.rax);
+  if (kFaultSignals & signal_bit(sig)) {
+    const bool ignored = task.sighand->action[sig].handler == kSigIgn;
+    if (!ignored) keep_pending_fault(task, info);
+    const u64 blocked = in_call && task.has_call_mask ? task.call_mask : task.blocked;
+    if (ignored || (blocked & signal_bit(sig))) {
+      // The kernel would not have waked the guest.
+      if (in_call) context->uc_mcontext.rax = static_cast<u64>(kRepeatSyscall);
+      // A call is about to begin whose mask lets it through: not without having looked again.
+      const bool waited_for = task.has_call_mask && !(task.call_mask & signal_bit(sig));
+      if (ignored || !waited_for) return;
+    }
+  } else {
+    __builtin_memcpy(task.signal_info, &info, sizeof info);
+    task.signal_taken = 1;
+  }
+  // Nothing more arrives until this one is delivered; of the faults those come that are blocked already.
+  context->uc_sigmask = kHostBlockAll;
+  if (in_call) task.taken_in_call = true;
+  task.thread.interrupt = 1;
+  leave_guest_code(task, context);
+}
+
 void host_handler(int sig, const SignalInfo* info, void* raw_context) {
   Task* task = task_of_handler_stack();
   auto* context = static_cast<ucontext*>(raw_context);
-  // si_code > 0: the kernel sent it because of an instruction; kill, sigqueue and timers have 0 or less.
-  if ((kFaultSignals & signal_bit(sig)) && info->code > 0) {
-    if (run::handle_host_fault(task->thread, sig, info, raw_context)) return;
-    die_of_engine_fault(task, sig, *info, raw_context);
+  if ((kFaultSignals & signal_bit(sig)) && raised_by_instruction(sig, *info, context->uc_mcontext)) {
+    if (sig == kSigbus) open_faults(signal_bit(kSigbus));
+    if (!run::handle_host_fault(task->thread, sig, info, raw_context)) {
+      open_faults(kFaultSignals);  // the report reads guest memory
+      die_of_engine_fault(task, sig, *info, raw_context);
+    }
+    // Another one came while this was handled: it found this handler, not guest code.
+    if (task->thread.interrupt) leave_guest_code(*task, context);
+    return;
   }
+  if (sig == kSigtrap) run::undo_lost_trap(raw_context);
   take_signal(*task, sig, *info, context);
 }
 
@@ -89,7 +122,7 @@ unsigned fault_slot(int sig) {
 void install_fault_handlers(Sighand* inherited) {
   for (int sig : kFaults) {
     HostSigaction act{ptr(reinterpret_cast<void*>(host_handler)),
-                      kSaSiginfo | kSaOnstack | kSaRestorer | kSaRestart | kSaNodefer,
+                      kSaSiginfo | kSaOnstack | kSaRestorer | kSaRestart,
                       ptr(reinterpret_cast<void*>(grus_signal_restorer)), kHandlerMask};
     HostSigaction old{};
     CHECK(host_sigaction(sig, &act, &old) == 0);
@@ -125,17 +158,37 @@ void set_host_default(int sig) {
   host_sigaction(sig, &act, nullptr);
 }
 
-void set_host_mask(u64 guest_mask) {
+bool set_host_mask(Task& task, u64 guest_mask) {
+  // In the window: what was taken under the old mask is delivered under it, and until then everything stays blocked, or
+  // the next one would overwrite it.
   u64 mask = guest_mask & ~kFaultSignals;
-  host_syscall(__NR_rt_sigprocmask, SIG_SETMASK, ptr(&mask), 0, 8);
+  const u64 args[6] = {SIG_SETMASK, ptr(&mask), 0, 8, 0, 0};
+  return grus_windowed_syscall(&task.thread.interrupt, __NR_rt_sigprocmask, args) != kRestartSyscall;
 }
 
-void sync_host_mask(Task& task) {
-  // In the window: once a signal is taken everything must stay blocked, or the next one would overwrite it.
-  u64 mask = task.blocked & ~kFaultSignals;
-  const u64 args[6] = {SIG_SETMASK, ptr(&mask), 0, 8, 0, 0};
-  while (!task.signal_taken)
-    if (grus_windowed_syscall(&task.signal_taken, __NR_rt_sigprocmask, args) != kRestartSyscall) break;
+void keep_pending_fault(Task& task, const SignalInfo& info) {
+  const int sig = info.signo;
+  if (task.pending_faults & signal_bit(sig)) return;  // legacy_queue() in kernel/signal.c: one of a number
+  __builtin_memcpy(task.pending_fault_info[fault_slot(sig)], &info, sizeof info);
+  __atomic_or_fetch(&task.pending_faults, signal_bit(sig), __ATOMIC_RELAXED);
+}
+
+bool change_mask(Task& task, u64 mask) {
+  // A fault signal that gets through is delivered before the others of the new mask (dequeue_synchronous_signal): they
+  // stay outside until then.
+  const bool fault_first = task.pending_faults & ~mask;
+  if (!set_host_mask(task, fault_first ? kHostBlockAll : mask)) return false;
+  task.blocked = mask;
+  if (task.pending_faults & ~mask) task.thread.interrupt = 1;
+  return true;
+}
+
+bool open_host_mask(Task& task) {
+  if (task.pending_faults & ~task.blocked) {  // first
+    task.thread.interrupt = 1;
+    return false;
+  }
+  return set_host_mask(task, task.blocked);
 }
 
 }  // namespace grus::linux

@@ -74,8 +74,8 @@ void block_all_signals() {
 
 // Back to the guest's mask, with the faults open. A taken signal keeps the rest blocked until it is delivered.
 void unblock_signals(Task& task) {
-  sync_host_mask(task);
-  if (!task.signal_taken) return;
+  open_host_mask(task);
+  if (!task.thread.interrupt) return;
   u64 faults = kFaultSignals;
   host_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, ptr(&faults), 0, 8);
 }
@@ -247,7 +247,7 @@ i64 sys_clone3(Task& task, const u64 (&a)[6]) {
 i64 sys_exit(Task& task, const u64 (&a)[6]) {
   int status = static_cast<int>(a[0]);
   block_all_signals();
-  if (task.signal_taken) {  // was delivered to this thread before it exits
+  if (task.thread.interrupt) {  // was delivered to this thread before it exits
     unblock_signals(task);
     return kRestartSyscall;
   }

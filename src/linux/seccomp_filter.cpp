@@ -246,19 +246,6 @@ SignalInfo sigsys_info(const Task& task, u32 number, u32 reason) {
   return info;
 }
 
-// force_sig_seccomp. Sent through the kernel, which lets a thread send itself any siginfo; a signal that is
-// blocked or ignored kills instead.
-void trap(Task& task, const SignalInfo& info) {
-  const u64 handler = task.sighand->action[kSigsys].handler;
-  if (task.blocked & signal_bit(kSigsys) || handler == kSigIgn || handler == kSigDfl) {
-    default_action(task, info);
-    return;
-  }
-  const i64 r = host_syscall(__NR_rt_tgsigqueueinfo, static_cast<u64>(task.pid), static_cast<u64>(task.tid),
-                             kSigsys, ptr(&info));
-  CHECK(r == 0);
-}
-
 [[noreturn]] void die(Task& task, int sig) {
   SignalInfo info{};
   info.signo = sig;
@@ -366,8 +353,8 @@ bool seccomp_allows(Task& task, u32 number, const u64 (&a)[6], i64* result) {
       *result = -ENOSYS;
       return false;
     case SECCOMP_RET_TRAP:
-      trap(task, sigsys_info(task, number, low));
-      *result = kNoResult;
+      // force_sig_seccomp: one that is blocked or ignored kills.
+      *result = force_signal(task, sigsys_info(task, number, low)) ? kNoResult : kRestartSyscall;
       return false;
     case SECCOMP_RET_KILL_THREAD:
       if (task.process->live_threads > 1) {

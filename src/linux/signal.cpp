@@ -13,6 +13,7 @@
 #include <asm/signal.h>
 
 #include "base/host_syscall.h"
+#include "base/log.h"
 #include "engine/statistics.h"
 #include "linux/blocking_syscall.h"
 #include "linux/handlers.h"
@@ -44,6 +45,12 @@ GuestSigaction take_action(Task& task, int sig) {
   return action;
 }
 
+u64 mask_in_handler(const Task& task, const GuestSigaction& action, int sig) {
+  u64 mask = task.blocked | action.mask;
+  if (!(action.flags & kSaNodefer)) mask |= signal_bit(sig);
+  return mask & ~kUnblockable;
+}
+
 void run_handler(Task& task, const GuestSigaction& action, const SignalInfo& info) {
   int sig = info.signo;
   u64 saved = task.has_restore_blocked ? task.restore_blocked : task.blocked;
@@ -53,13 +60,12 @@ void run_handler(Task& task, const GuestSigaction& action, const SignalInfo& inf
       LockGuard guard(task.sighand->lock);
       task.sighand->action[sig].handler = kSigDfl;
     }
-    force_signal(task, kSigsegv, kSiKernel, 0);
+    // Not delivered when one was taken meanwhile: that comes first, and what raised `info` is executed again.
+    (void)force_signal(task, kSigsegv, kSiKernel, 0);
     return;
   }
   task.has_restore_blocked = false;
-  task.blocked |= action.mask;
-  if (!(action.flags & kSaNodefer)) task.blocked |= signal_bit(sig);
-  task.blocked &= ~kUnblockable;
+  task.blocked = mask_in_handler(task, action, sig);
 }
 
 void deliver_one(Task& task, const SignalInfo& info) {
@@ -100,49 +106,64 @@ void default_action(Task& task, const SignalInfo& info) {
   for (;;) host_syscall(__NR_exit_group, static_cast<u64>(128 + sig));
 }
 
-void force_signal(Task& task, int sig, int code, u64 addr) {
+bool force_signal(Task& task, int sig, int code, u64 addr) {
   SignalInfo info{};
   info.signo = sig;
   info.code = code;
   info.addr = addr;
+  return force_signal(task, info);
+}
+
+bool force_signal(Task& task, const SignalInfo& raised) {
+  if (task.thread.interrupt) return false;
+  SignalInfo info = raised;
+  const int sig = info.signo;
   bool fatal;
+  u64 mask;
   {
     LockGuard guard(task.sighand->lock);
     GuestSigaction& action = task.sighand->action[sig];
     fatal = (task.blocked & signal_bit(sig)) || !is_handler(action.handler);
     if (fatal) action.handler = kSigDfl;
+    mask = mask_in_handler(task, action, sig);
     // get_signal hides the tag unless asked to expose it; arch_untagged_si_addr excepts breakpoints.
-    if (!(action.flags & kSaExposeTagbits) && sig != kSigtrap && code != kSiKernel)
-      info.addr = GuestAddr(addr).untagged().v;
+    constexpr u64 kHaveAddress = kFaultSignals & ~signal_bit(kSigtrap);
+    if ((kHaveAddress & signal_bit(sig)) && !(action.flags & kSaExposeTagbits) && info.code != kSiKernel)
+      info.addr = GuestAddr(info.addr).untagged().v;
   }
   if (fatal) {
     if (strace_enabled) strace_signal(task, info);
     report_statistics();
     default_action(task, info);
   }
+  // First the handler's mask, then the handler: what comes from now on may come inside of it.
+  if (!set_host_mask(task, mask)) return false;
   deliver_one(task, info);
-  sync_host_mask(task);
+  if (task.blocked != mask || (task.pending_faults & ~mask)) open_host_mask(task);  // the action has changed
+  return true;
 }
 
 void deliver_signals(Task& task) {
-  for (;;) {
+  for (bool open = false;;) {
     // First the flag, then the look: what comes in between sets it again.
     task.thread.interrupt = 0;
     SignalInfo info;
-    u64 faults = task.pending_faults & ~task.blocked;
-    if (faults) {
+    if (task.signal_taken) {
+      __builtin_memcpy(&info, task.signal_info, sizeof info);
+      task.signal_taken = 0;
+    } else if (u64 faults = task.pending_faults & ~task.blocked) {
       int sig = __builtin_ctzll(faults) + 1;
       __builtin_memcpy(&info, task.pending_fault_info[fault_slot(sig)], sizeof info);
       __atomic_and_fetch(&task.pending_faults, ~signal_bit(sig), __ATOMIC_RELAXED);
-    } else if (task.signal_taken) {
-      __builtin_memcpy(&info, task.signal_info, sizeof info);
-      task.signal_taken = 0;
     } else {
-      return;
+      // What was taken may not be there any more: sigtimedwait has it, or it waits for a call's own mask.
+      if (open) return;
+      open = open_host_mask(task);
+      continue;
     }
     deliver_one(task, info);
     // Unblocks: the next pending signal comes right here and is stacked on top, as Linux stacks frames.
-    sync_host_mask(task);
+    open = open_host_mask(task);
   }
 }
 
@@ -155,7 +176,15 @@ void signals_before_exec(Task& task) {
     host_syscall(__NR_rt_sigaction, static_cast<u64>(sig), ptr(&ignore), 0, 8);
   }
   u64 faults = task.blocked & kFaultSignals;
-  if (faults) host_syscall(__NR_rt_sigprocmask, SIG_BLOCK, ptr(&faults), 0, 8);
+  if (!faults) return;
+  host_syscall(__NR_rt_sigprocmask, SIG_BLOCK, ptr(&faults), 0, 8);
+  // Pending ones are kept by exec: back to the kernel, or to our handler when exec fails.
+  for (u64 rest = task.pending_faults & faults; rest; rest &= rest - 1) {
+    const int sig = __builtin_ctzll(rest) + 1;
+    host_syscall(__NR_rt_tgsigqueueinfo, static_cast<u64>(task.pid), static_cast<u64>(task.tid), static_cast<u64>(sig),
+                 ptr(task.pending_fault_info[fault_slot(sig)]));
+  }
+  __atomic_and_fetch(&task.pending_faults, ~faults, __ATOMIC_RELAXED);
 }
 
 void signals_after_failed_exec(Task& task) {
@@ -224,19 +253,9 @@ i64 sys_rt_sigprocmask(Task& task, const u64 (&a)[6]) {
       default:
         return -EINVAL;
     }
+    // After blocking returns no handler runs: what was taken before is delivered before.
     mask &= ~kUnblockable;
-    // A signal that was taken under the old mask must be delivered under it: after blocking returns no
-    // handler runs.
-    if ((mask ^ old) & ~kFaultSignals) {
-      u64 host_mask = mask & ~kFaultSignals;
-      const u64 args[6] = {SIG_SETMASK, ptr(&host_mask), 0, 8, 0, 0};
-      for (;;) {
-        if (task.signal_taken) return kRestartSyscall;
-        if (grus_windowed_syscall(&task.signal_taken, __NR_rt_sigprocmask, args) != kRestartSyscall) break;
-      }
-    }
-    task.blocked = mask;
-    if (task.pending_faults & ~mask) task.thread.interrupt = 1;
+    if (mask != old && !change_mask(task, mask)) return kRestartSyscall;
   }
   return a[2] ? put_user(a[2], old) : 0;
 }
@@ -254,13 +273,6 @@ i64 sys_rt_sigsuspend(Task& task, const u64 (&a)[6]) {
   if (a[1] != 8) return -EINVAL;
   u64 mask;
   if (get_user(&mask, a[0])) return -EFAULT;
-  if (task.pending_faults & ~mask) {
-    task.restore_blocked = task.blocked;
-    task.has_restore_blocked = true;
-    task.blocked = mask & ~kUnblockable;
-    task.thread.interrupt = 1;
-    return -EINTR;
-  }
   return blocking_syscall(task, __NR_rt_sigsuspend, a[0], a[1]);
 }
 
@@ -278,28 +290,6 @@ i64 sys_rt_sigtimedwait(Task& task, const u64 (&a)[6]) {
     }
   }
   return blocking_syscall(task, __NR_rt_sigtimedwait, a[0], a[1], a[2], a[3]);
-}
-
-i64 sys_rt_tgsigqueueinfo(Task& task, const u64 (&a)[6]) {
-  // A crash handler raises its fault once more with the siginfo it got, si_code > 0, which our host handler
-  // would take for a fault of the engine. To oneself is the only case that the kernel allows.
-  int sig = static_cast<int>(a[2]);
-  SignalInfo info;
-  if (sig >= 1 && sig <= 31 && (kFaultSignals & signal_bit(sig)) && static_cast<i32>(a[1]) == task.tid &&
-      static_cast<i32>(a[0]) == task.pid) {
-    if (get_user(&info, a[3])) return -EFAULT;
-    if (info.code > 0) {
-      info.signo = sig;
-      if (task.sighand->action[sig].handler == kSigIgn) return 0;
-      if (!(task.pending_faults & signal_bit(sig))) {
-        __builtin_memcpy(task.pending_fault_info[fault_slot(sig)], &info, sizeof info);
-        __atomic_or_fetch(&task.pending_faults, signal_bit(sig), __ATOMIC_RELAXED);
-      }
-      if (!(task.blocked & signal_bit(sig))) task.thread.interrupt = 1;
-      return 0;
-    }
-  }
-  return host_syscall(__NR_rt_tgsigqueueinfo, a[0], a[1], a[2], a[3]);
 }
 
 i64 sys_sigaltstack(Task& task, const u64 (&a)[6]) {
@@ -322,13 +312,18 @@ i64 sys_sigaltstack(Task& task, const u64 (&a)[6]) {
 }
 
 i64 sys_rt_sigreturn(Task& task, const u64 (&)[6]) {
-  if (!pop_signal_frame(task)) {
-    // arm64_notify_segfault; the mask may have been restored before the frame was found bad.
-    force_signal(task, kSigsegv, SEGV_ACCERR, task.thread.cpu.sp);
-    return kNoResult;
+  switch (pop_signal_frame(task)) {
+    case PoppedFrame::Again:
+      return kRestartSyscall;
+    case PoppedFrame::Bad: {
+      // arm64_notify_segfault. Everything is blocked since before the frame was popped: nothing comes first.
+      const bool forced = force_signal(task, kSigsegv, SEGV_ACCERR, task.thread.cpu.sp);
+      CHECK(forced);
+      break;
+    }
+    case PoppedFrame::Good:
+      break;
   }
-  sync_host_mask(task);
-  if (task.pending_faults & ~task.blocked) task.thread.interrupt = 1;
   return kNoResult;
 }
 

@@ -41,9 +41,13 @@ struct HostSigaction {
 };
 i64 set_host_action(int sig, const GuestSigaction& action, HostSigaction* old);
 void set_host_default(int sig);
-void set_host_mask(u64 guest_mask);  // raw: only while no signal can be taken or its loss does not matter
-// Sets the host's mask from task.blocked unless a signal is taken (then its delivery does it).
-void sync_host_mask(Task& task);
+// All below: when a signal was taken (task.thread.interrupt) and is to be delivered first, false, and nothing has changed.
+bool set_host_mask(Task& task, u64 guest_mask);
+bool change_mask(Task& task, u64 mask);  // the guest's and the host's
+// The host's mask from task.blocked, unless something is to be delivered first: its delivery does it.
+bool open_host_mask(Task& task);
+// A fault signal that was sent, not raised.
+void keep_pending_fault(Task& task, const SignalInfo& info);
 
 // --- crash_report.cpp ---
 [[noreturn]] void die_of_engine_fault(Task* task, int sig, const SignalInfo& info, void* host_context);
@@ -52,16 +56,19 @@ void sync_host_mask(Task& task);
 // Delivers what was taken, until nothing more is to be delivered. Called before guest code runs.
 void deliver_signals(Task& task);
 // A signal that the current instruction raised: cannot be blocked or ignored (force_sig_fault in
-// kernel/signal.c).
-void force_signal(Task& task, int sig, int code, u64 addr);
+// kernel/signal.c). False: another one, which was there before the instruction, is delivered first. Nothing has happened
+// then, and the instruction is to be executed again.
+[[nodiscard]] bool force_signal(Task& task, int sig, int code, u64 addr);
+[[nodiscard]] bool force_signal(Task& task, const SignalInfo& info);
 // Dies of `info.signo` with the host's default action. Returns only for stop signals that were continued.
 void default_action(Task& task, const SignalInfo& info);
 
 // --- frame_aarch64.cpp ---
 // Pushes the frame and sets the registers to run the handler; false: the stack cannot be written.
 bool push_signal_frame(Task& task, const GuestSigaction& action, const SignalInfo& info, u64 saved_mask);
-// rt_sigreturn: pops it. false: the frame is bad.
-bool pop_signal_frame(Task& task);
+// rt_sigreturn. Again: a signal that came before it is to be delivered first, under the mask of before; nothing was done.
+enum class PoppedFrame : u8 { Good, Bad, Again };
+PoppedFrame pop_signal_frame(Task& task);
 i64 set_guest_altstack(Task& task, u64 sp, u64 flags, u64 size);
 u64 altstack_flags(const Task& task, u64 sp);  // SS_ONSTACK, SS_DISABLE or 0
 

@@ -77,9 +77,12 @@ struct Task {
   u64 blocked;         // the guest's signal mask
   u64 restore_blocked; // of sigsuspend, ppoll, pselect, epoll_pwait: restored by the frame
   bool has_restore_blocked;
+  u64 call_mask;       // of the same calls while they run: the mask that is in force inside of the host's call
+  bool has_call_mask;
+  bool taken_in_call;  // what made the host's call return EINTR was taken under the call's own mask
 
   // The one signal the host handler has taken for us. From then until it is delivered the host blocks all signals, so
-  // one place is enough.
+  // one place is enough, and `blocked` does not change: a signal is delivered under the mask that it was taken under.
   volatile u32 signal_taken;
   alignas(16) u8 signal_info[128];  // siginfo_t: the layout is the same on both architectures
 
@@ -122,6 +125,8 @@ using SyscallHandler = i64 (*)(Task& task, const u64 (&a)[6]);
 inline constexpr i64 kRestartSyscall = -512;
 // The handler has set all registers itself (rt_sigreturn, a successful exec never returns).
 inline constexpr i64 kNoResult = -513;
+// Of a windowed host call only: it ended with EINTR for a signal that the guest does not see now. Make it again.
+inline constexpr i64 kRepeatSyscall = -514;
 
 // A host call that may block: can be interrupted by a guest signal without losing it. Returns -errno; -EINTR or
 // kRestartSyscall when a signal came first.

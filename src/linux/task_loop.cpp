@@ -32,6 +32,8 @@ void record_abort(Task& task, u64 exception_class, const a64::Exception& e) {
 void handle_exception(Task& task) {
   a64::CpuState& cpu = task.thread.cpu;
   const a64::Exception e = cpu.exception;
+  const u64 before[2] = {task.fault_address, task.fault_esr};
+  bool done = true;
   switch (e.kind) {
     case a64::ExceptionKind::None:
     case a64::ExceptionKind::FpContextChange:
@@ -44,24 +46,24 @@ void handle_exception(Task& task) {
       } else {
         record_abort(task, kEcDataAbort, e);
       }
-      force_signal(task, e.sig, e.code, e.addr);
+      done = force_signal(task, e.sig, e.code, e.addr);
       break;
     case a64::ExceptionKind::InstructionAbort:
       record_abort(task, kEcInstructionAbort, e);
-      force_signal(task, e.sig, e.code, e.addr);
+      done = force_signal(task, e.sig, e.code, e.addr);
       break;
     case a64::ExceptionKind::Undefined:
       // force_signal_inject passes no syndrome: the frame has no esr_context.
       task.fault_address = task.fault_esr = 0;
-      force_signal(task, kSigill, ILL_ILLOPC, cpu.pc);
+      done = force_signal(task, kSigill, ILL_ILLOPC, cpu.pc);
       break;
     case a64::ExceptionKind::Breakpoint:
-      force_signal(task, kSigtrap, TRAP_BRKPT, cpu.pc);
+      done = force_signal(task, kSigtrap, TRAP_BRKPT, cpu.pc);
       break;
     case a64::ExceptionKind::PcAlignment:
       task.fault_address = 0;
       task.fault_esr = kEcPcAlignment | kEsrIl;
-      force_signal(task, kSigbus, BUS_ADRALN, cpu.pc);
+      done = force_signal(task, kSigbus, BUS_ADRALN, cpu.pc);
       break;
     case a64::ExceptionKind::CacheInvalidate: {
       u64 line = GuestAddr(e.addr).untagged().v & ~u64{63};
@@ -69,6 +71,10 @@ void handle_exception(Task& task) {
       code_modified(line, line + 64);
       break;
     }
+  }
+  if (!done) {  // the instruction has not been executed yet
+    task.fault_address = before[0];
+    task.fault_esr = before[1];
   }
 }
 

@@ -38,6 +38,10 @@ void execute(ThreadState& t);
 // changing the context - an access of C++ to guest memory, or translated code that now leaves with an exception.
 // False: it is the engine's own fault (report and die).
 bool handle_host_fault(ThreadState& t, int sig, const void* siginfo, void* host_context);
+// Does the engine's code at `rip` follow a SYSCALL instruction? What arrives there comes from the kernel, not from an instruction.
+bool behind_system_call(u64 rip);
+// A SIGTRAP that was sent: the kernel drops the INT3's when one is pending already (legacy_queue). Back to the INT3 then.
+void undo_lost_trap(void* host_context);
 // An asynchronous signal was recorded for this thread: make translated code leave at the next instruction boundary.
 void interrupt(ThreadState& t, void* host_context);
 

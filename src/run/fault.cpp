@@ -118,6 +118,14 @@ bool place_of(u64 rip, cache::Place* place) {
 
 }  // namespace
 
+bool behind_system_call(u64 rip) {
+  constexpr u16 kSyscall = 0x050f;
+  u16 before;
+  if (!in_engine(rip) || !in_engine(rip - sizeof before)) return false;
+  __builtin_memcpy(&before, reinterpret_cast<const void*>(rip - sizeof before), sizeof before);
+  return before == kSyscall;
+}
+
 bool is_between_instructions(u64 rip) {
   if (in_engine(rip)) return rip < ptr(grus_enter) || rip >= ptr(grus_semantics_end);
   cache::Place place;
@@ -159,6 +167,14 @@ void interrupt(ThreadState& t, void* host_context) {
     return leave_from(t, c, place.guest_pc, place.flags, ExitReason::Interrupted);
   c.flags |= kTrapFlag;
   t.stepping = true;
+}
+
+void undo_lost_trap(void* host_context) {
+  HostContext& c = *static_cast<HostContext*>(host_context);
+  constexpr u8 kInt3 = 0xcc;
+  cache::Place place;
+  if (in_engine(c.ip) || !place_of(c.ip - 1, &place) || !place.region->dead || place.cold) return;
+  if (*reinterpret_cast<const u8*>(c.ip - 1) == kInt3) c.ip--;
 }
 
 bool handle_host_fault(ThreadState& t, int sig, const void* siginfo, void* host_context) {

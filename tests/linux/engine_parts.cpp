@@ -23,6 +23,7 @@ namespace linux {
 
 // Exit statuses that the tests look for.
 void default_action(Task&, const SignalInfo& info) { _Exit(100 + info.signo); }
+bool force_signal(Task&, const SignalInfo& info) { _Exit(100 + info.signo); }
 i64 sys_exit(Task&, const u64 (&a)[6]) { _Exit(200 + static_cast<int>(a[0])); }
 
 }  // namespace linux
