@@ -2,7 +2,9 @@
 // binfmt_misc; see binfmt.h. The formats are those of the kernel's Documentation/admin-guide/binfmt-misc.rst.
 #include "tool/binfmt.h"
 
+#include <linux/magic.h>
 #include <sys/mount.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,6 +82,11 @@ Handler aarch64_handler(const fs::path& engine) {
   return handler;
 }
 
+bool proc_is_mounted() {
+  struct statfs info;
+  return !statfs("/proc", &info) && info.f_type == PROC_SUPER_MAGIC;
+}
+
 bool Binfmt::mounted() const { return fs::exists(directory_ / "register"); }
 
 bool Binfmt::switched_on() const {
@@ -89,6 +96,8 @@ bool Binfmt::switched_on() const {
 void Binfmt::mount_if_needed() const {
   if (mounted()) return;
   if (geteuid() != 0) throw Failure(kNotPermitted, "binfmt_misc is not mounted and only root can mount it");
+  if (directory_ == kDefaultDirectory && !proc_is_mounted())
+    throw Failure(kUnsupported, "/proc is not mounted: binfmt_misc lies there");
   if (!fs::is_directory(directory_))
     throw Failure(kUnsupported,
                   "this kernel has no binfmt_misc (modprobe binfmt_misc, or CONFIG_BINFMT_MISC)");

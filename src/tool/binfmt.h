@@ -22,6 +22,9 @@ struct Handler {
 inline constexpr char kHandlerName[] = "grus-aarch64";
 Handler aarch64_handler(const std::filesystem::path& engine);
 
+// Without it nothing can be said of binfmt_misc, whose directory lies there.
+bool proc_is_mounted();
+
 class Binfmt {
  public:
   static constexpr char kDefaultDirectory[] = "/proc/sys/fs/binfmt_misc";

@@ -2,6 +2,7 @@
 // Finds the engine; see engine_path.h.
 #include "tool/engine_path.h"
 
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "tool/support.h"
@@ -27,7 +28,9 @@ fs::path find_engine_if_any(const std::string& given) {
   std::string named = given.empty() ? environment("GRUS_ENGINE") : given;
   if (!named.empty()) return usable(named) ? fs::absolute(named) : fs::path();
   std::error_code error;
-  fs::path own = fs::read_symlink("/proc/self/exe", error).parent_path();
+  fs::path self = fs::read_symlink("/proc/self/exe", error);
+  if (error) self = fs::canonical(reinterpret_cast<const char*>(getauxval(AT_EXECFN)), error);  // there is no /proc
+  fs::path own = self.parent_path();
   for (const fs::path& path : {own / "grus-aarch64", own.parent_path() / "libexec/grus/grus-aarch64"})
     if (usable(path)) return path;
   return {};

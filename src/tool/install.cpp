@@ -177,12 +177,17 @@ int status(const InstallOptions& options) {
   report["installed"] =
       std::any_of(list.begin(), list.end(), [](const auto& h) { return h["name"] == kHandlerName; });
   report["mounted"] = binfmt.mounted();
+  report["switched_on"] = binfmt.switched_on();
   report["probe"] = works ? "ok" : outcome.describe();
   if (options.json) {
     std::cout << report.dump(2) << "\n";
     return works ? kOk : kProblems;
   }
-  std::cout << "binfmt_misc: " << (binfmt.mounted() ? "mounted" : "not mounted") << "\n";
+  std::cout << "binfmt_misc: "
+            << (!binfmt.mounted()        ? proc_is_mounted() ? "not mounted" : "cannot be seen: /proc is not mounted"
+                : !binfmt.switched_on() ? "switched off as a whole"
+                                         : "mounted")
+            << "\n";
   for (const auto& h : list)
     std::cout << h["name"].get<std::string>() << ": " << h["interpreter"].get<std::string>() << ", flags "
               << h["flags"].get<std::string>() << (h["enabled"].get<bool>() ? "" : ", switched off") << "\n";

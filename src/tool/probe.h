@@ -25,9 +25,11 @@ class Probe {
   std::filesystem::path program() const { return scratch_.path() / "probe"; }
 
   // An empty engine: through the kernel.
-  Outcome run(const std::string& mode, const std::filesystem::path& engine = {},
-              const std::string& argv0 = "") const;
+  Outcome run(const std::string& mode, const std::filesystem::path& engine = {}, const std::string& argv0 = "",
+              const std::string& argument = "") const;
   Outcome run_in_empty_root() const;
+  // How many times the CPU time that the same work takes natively (probe/speed.h); 0: it did not run, or computed something else.
+  double times_native(const std::filesystem::path& engine) const;
 
  private:
   ScratchDirectory scratch_;

@@ -14,6 +14,12 @@ static const u64 operands_shift_then_extend[] = {0x1};
 SEQUENCE(shift_then_extend, {
     0xffffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff})
 
+// a value below 0, a shift of 5, a byte and a half word below 0
+static const u64 operands_shift_by_register[] = {0x8000000000000001, 0x5, 0x8180};
+SEQUENCE(shift_by_register, {
+    0xffffffffffffffff, 0xffffffff, 0xfffffffffffffffc, 0xc,
+    0xffffffffffffffff, 0xfffffffffffffffc, 0x0, 0xfffffffffffffffc})
+
 // the largest and nearly the smallest number
 static const u64 operands_flags[] = {0x7fffffffffffffff, 0x8000000000000001};
 SEQUENCE(flags, {

@@ -44,6 +44,40 @@ shift_then_extend:
   stp x6, x7, [x1, #8]
   ret
 
+// QEMU 8.2.0-8.2.2 on any host: a right shift by a register, of a value whose upper bits are known to repeat its sign (from
+// csetm, a sign-extending load, an arithmetic shift), then a sign extension, which is left out. Shifts by a constant are right.
+  .globl shift_by_register
+shift_by_register:
+  ldp x2, x9, [x0]
+  ldrsb x10, [x0, #16]
+  ldrsh w11, [x0, #16]
+  cmp x2, #0
+  csetm x3, ne
+  lsr x3, x3, x9
+  sxtb x4, w3
+  csetm w5, ne
+  lsr w5, w5, w9
+  sxth w6, w5
+  stp x4, x6, [x1]
+  lsr x7, x10, x9
+  sxtb x7, w7
+  lsr w8, w11, w9
+  sxtb w8, w8
+  stp x7, x8, [x1, #16]
+  asr x12, x2, #63
+  lsr x12, x12, x9
+  sxtw x12, w12
+  sxtw x13, w10
+  lsr x13, x13, x9
+  sxth x13, w13
+  stp x12, x13, [x1, #32]
+  lsl x14, x10, x9
+  sxtb x14, w14
+  ror x15, x10, x9
+  sxth x15, w15
+  stp x14, x15, [x1, #48]
+  ret
+
 // Flags: adds, subs, adcs, ccmp, and NZCV as a whole.
   .globl flags
 flags:

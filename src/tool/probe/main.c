@@ -5,7 +5,10 @@
 // what native Linux gives. It deliberately does not know which emulator runs it.
 //   probe argv0      prints argv[0]
 //   probe child      exits with 47 (what every self-execution is told to do)
-//   probe [all]      everything
+//   probe speed N    `speed=NANOSECONDS RESULT`: CPU time of N rounds of speed.h
+//   probe [all]      everything else
+#include "speed.h"
+
 typedef unsigned long u64;
 typedef long i64;
 typedef unsigned int u32;
@@ -25,6 +28,8 @@ enum {
   SYS_execveat = 281,
   SYS_symlinkat = 36,
   SYS_pread64 = 67,
+  SYS_nanosleep = 101,
+  SYS_clock_gettime = 113,
   SYS_uname = 160,
   SYS_kill = 129,
   SYS_memfd_create = 279
@@ -92,7 +97,9 @@ static void report(const char* name, int good, const char* what, u64 value, u32 
       if (*(volatile u64*)&got[i] != expected[i]) {                \
         put("isa." #name "=bad word ");                            \
         put_number(i, 10);                                         \
-        report(" is", 0, "0x", got[i], 16);                        \
+        put(" is 0x");                                             \
+        put_number(got[i], 16);                                    \
+        end_line();                                                \
         return;                                                    \
       }                                                            \
     report("isa." #name, 1, "", 0, 10);                            \
@@ -163,34 +170,64 @@ static void test_self_exec(const char* execfn) {
   report("self.open-thread-self", other[18] == 0xb7, "machine ", other[18], 10);
 }
 
-static int shared_error;
+static volatile int shared;
 static u8 vfork_stack[8192] __attribute__((aligned(16)));
 
-// posix_spawn's way: the child shares memory with the parent, which sees why exec failed.
-static void test_missing_program(void) {
-  shared_error = -1;
+static void exec_missing(void) {
+  i64 error = call(SYS_execve, (i64) "/no/such/program", (i64)child_argv, (i64)empty_environment, 0, 0);
+  shared = (int)-error;
+}
+
+static void write_late(void) {
+  i64 time[2] = {0, 2000000};
+  call(SYS_nanosleep, (i64)time, 0, 0, 0, 0);
+  shared = 1;
+}
+
+// posix_spawn's way: the child runs in the parent's memory, on a stack of its own, and the parent waits for its exec or exit.
+static void as_posix_spawn(void (*work)(void)) {
   register i64 x8 __asm__("x8") = SYS_clone;
   register i64 x0 __asm__("x0") = CLONE_VM | CLONE_VFORK | SIGCHLD;
   register i64 x1 __asm__("x1") = (i64)(vfork_stack + sizeof vfork_stack);
   register i64 x2 __asm__("x2") = 0;
   register i64 x3 __asm__("x3") = 0;
   register i64 x4 __asm__("x4") = 0;
-  register void* error __asm__("x19") = &shared_error;
-  register char** argv __asm__("x20") = child_argv;
-  register const char* missing __asm__("x21") = "/no/such/program";
+  register void (*in_child)(void) __asm__("x19") = work;
+  shared = -1;
   __asm__ volatile(
       "svc #0\n"
       "cbnz x0, 1f\n"
-      "mov x0, x21\n mov x1, x20\n mov x2, xzr\n mov x8, #221\n svc #0\n"
-      "neg w0, w0\n str w0, [x19]\n mov x0, #0\n mov x8, #94\n svc #0\n"
+      "blr x19\n mov x0, #0\n mov x8, #94\n svc #0\n"
       "1:\n"
       : "+r"(x0)
-      : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(error), "r"(argv), "r"(missing)
-      : "memory");
+      : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(in_child)
+      : "memory", "x30");
+  int seen = shared;  // before the child is waited for
   if (x0 > 0) wait_status(x0);
-  int seen = *(volatile int*)&shared_error;
-  report("spawn.missing-program", seen == ENOENT, "errno seen by the parent: ", (u64)(seen < 0 ? 0 : seen),
-         10);
+  shared = seen;
+}
+
+static void test_spawn(void) {
+  as_posix_spawn(exec_missing);
+  report("spawn.missing-program", shared == ENOENT, "errno seen by the parent: ", (u64)(shared < 0 ? 0 : shared), 10);
+  as_posix_spawn(write_late);
+  report("spawn.parent-waits", shared == 1, "of what the child writes before its end, the parent sees ", (u64)(shared < 0 ? 0 : shared), 10);
+}
+
+static u64 cpu_time(void) {
+  i64 time[2] = {0, 0};
+  call(SYS_clock_gettime, 2 /* CLOCK_PROCESS_CPUTIME_ID */, (i64)time, 0, 0, 0);
+  return (u64)time[0] * 1000000000 + (u64)time[1];
+}
+
+static void speed(u32 rounds) {
+  u64 begin = cpu_time();
+  u32 result = speed_work(rounds);
+  put("speed=");
+  put_number(cpu_time() - begin, 10);
+  put(" ");
+  put_number(result, 10);
+  end_line();
 }
 
 static void test_uname(void) {
@@ -208,6 +245,12 @@ static int equal(const char* a, const char* b) {
   return *a == *b;
 }
 
+static u32 number_of(const char* s) {
+  u32 n = 0;
+  while (*s >= '0' && *s <= '9') n = n * 10 + (u32)(*s++ - '0');
+  return n;
+}
+
 __attribute__((used)) int probe_main(u64* stack) {
   u64 argc = stack[0];
   char** argv = (char**)(stack + 1);
@@ -223,14 +266,19 @@ __attribute__((used)) int probe_main(u64* stack) {
     end_line();
     return 0;
   }
+  if (equal(mode, "speed")) {
+    speed(argc > 2 ? number_of(argv[2]) : 1);
+    return 0;
+  }
   test_uname();
   test_compare_with_zero();
   test_shift_then_extend();
+  test_shift_by_register();
   test_flags();
   test_integers();
   test_vectors();
   test_floats();
-  test_missing_program();
+  test_spawn();
   test_self_exec(execfn);
   report("probe", 1, "", 0, 10);
   return 0;
