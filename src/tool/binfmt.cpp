@@ -2,7 +2,9 @@
 // binfmt_misc; see binfmt.h. The formats are those of the kernel's Documentation/admin-guide/binfmt-misc.rst.
 #include "tool/binfmt.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -87,6 +89,16 @@ bool proc_is_mounted() {
   return !statfs("/proc", &info) && info.f_type == PROC_SUPER_MAGIC;
 }
 
+// The directory itself is locked: it is the same for everybody who changes this instance, in whatever container, which no file
+// in /run is; and it leaves nothing behind.
+Descriptor Binfmt::lock() const {
+  Descriptor directory(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) fail_errno(directory_.string(), errno);
+  while (flock(directory.get(), LOCK_EX))
+    if (errno != EINTR) fail_errno("cannot lock " + directory_.string(), errno);
+  return directory;
+}
+
 bool Binfmt::mounted() const { return fs::exists(directory_ / "register"); }
 
 bool Binfmt::switched_on() const {
@@ -101,7 +113,8 @@ void Binfmt::mount_if_needed() const {
   if (!fs::is_directory(directory_))
     throw Failure(kUnsupported,
                   "this kernel has no binfmt_misc (modprobe binfmt_misc, or CONFIG_BINFMT_MISC)");
-  if (::mount("binfmt_misc", directory_.c_str(), "binfmt_misc", 0, nullptr))
+  // EBUSY: another did it meanwhile (fs/namespace.c, do_add_mount).
+  if (::mount("binfmt_misc", directory_.c_str(), "binfmt_misc", 0, nullptr) && errno != EBUSY)
     fail_errno("cannot mount binfmt_misc at " + directory_.string(), errno);
 }
 

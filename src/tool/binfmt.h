@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tool/support.h"
+
 namespace grus::tool {
 
 struct Handler {
@@ -29,6 +31,9 @@ class Binfmt {
  public:
   static constexpr char kDefaultDirectory[] = "/proc/sys/fs/binfmt_misc";
   explicit Binfmt(std::filesystem::path directory) : directory_(std::move(directory)) {}
+
+  // One at a time changes what is registered: held until the descriptor is closed. Others are waited for.
+  Descriptor lock() const;
 
   bool mounted() const;
   bool switched_on() const;

@@ -3,7 +3,7 @@
 //
 // Guarantees: `install` reports success only after the kernel has run an AArch64 program through the new
 // handler, in an empty root as well; otherwise everything is as before. Handlers of others that take AArch64
-// are switched off, and switched on again by `uninstall`. Deliberately not persistent across a reboot: that
+// are switched off, and switched on again by `uninstall`. Several at once take turns. Deliberately not persistent across a reboot: that
 // is a package's file in binfmt.d.
 #include <fcntl.h>
 #include <unistd.h>
@@ -82,6 +82,7 @@ int install(const InstallOptions& options) {
   if (!binfmt.switched_on())
     throw Failure(kUnsupported, "binfmt_misc is switched off as a whole (echo 1 > " +
                                     (fs::path(options.directory) / "status").string() + " switches it on)");
+  Descriptor lock = binfmt.lock();
   std::vector<Handler> before = binfmt.handlers();
   const std::vector<std::string> known = remembered();
   std::vector<std::string> disabled;
@@ -138,6 +139,7 @@ int uninstall(const InstallOptions& options) {
   need_root();
   Binfmt binfmt(options.directory);
   if (!binfmt.mounted()) throw Failure(kUnsupported, "binfmt_misc is not mounted");
+  Descriptor lock = binfmt.lock();
   std::vector<Handler> now = binfmt.handlers();
   auto there = [&](const std::string& name) {
     return std::any_of(now.begin(), now.end(), [&](const Handler& h) { return h.name == name; });

@@ -440,7 +440,48 @@ step("no /proc")
 """
 
 
+# Three at once, many times; what each said, and what is there afterwards.
+TOGETHER = r"""
+import json, os, pathlib, subprocess, sys
+grus, engine, probe = sys.argv[1:4]
+misc = pathlib.Path("/proc/sys/fs/binfmt_misc")
+magic = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+def register_other():
+    (misc / "register").write_text(":qemu-aarch64:M::" + magic + "::/bin/false:F")
+def together(name, *commands):
+    env = dict(os.environ, GRUS_ENGINE=engine)
+    running = [subprocess.Popen([grus, *c], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+               for c in commands]
+    said = [p.communicate()[0] for p in running]
+    works = subprocess.run([probe, "exit", "7"]).returncode if (misc / "grus-aarch64").exists() else None
+    others = (misc / "qemu-aarch64").read_text().split()[0] if (misc / "qemu-aarch64").exists() else "none"
+    print(json.dumps([name, [p.returncode for p in running], said, works, others]))
+for n in range(8):
+    subprocess.run(["umount", misc], check=True)
+    together(f"unmounted {n}", *[["install"]] * 3)
+    together(f"removed {n}", *[["uninstall"]] * 3)
+register_other()
+for n in range(8):
+    together(f"install {n}", *[["install"]] * 3)
+    together(f"broken {n}", ["install"], ["install", "--engine", "/bin/false"], ["install"])
+    together(f"uninstall {n}", *[["uninstall"]] * 3)
+"""
+
+
 class Registration(unittest.TestCase):
+    @unittest.skipUnless(os.geteuid() == 0, "needs root for a mount namespace")
+    def test_s6_installs_at_once_take_turns(self):
+        for name, (codes, said, works, others) in self.in_private_binfmt(TOGETHER).items():
+            if name.startswith("unmounted"):
+                self.assertEqual((codes, works), ([0, 0, 0], 7), (name, said))
+            elif name.startswith(("uninstall", "removed")):
+                other = "enabled" if name.startswith("uninstall") else "none"
+                self.assertEqual((codes, works, others), ([0, 0, 0], None, other), (name, said))
+                self.assertEqual(sorted(s.splitlines()[-1] for s in said), ["uninstalling: arm64 OK"] +
+                                 ["uninstalling: arm64 was not installed"] * 2)
+            else:  # who fails undoes what he did, and nothing of what others did
+                self.assertEqual((codes, works, others), ([0, 5 if name.startswith("broken") else 0, 0], 7, "disabled"), (name, said))
+
     def in_private_binfmt(self, script, *arguments, timeout=120):
         with tempfile.TemporaryDirectory() as directory:
             source, program = pathlib.Path(directory) / "p.c", pathlib.Path(directory) / "p"
