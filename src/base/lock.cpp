@@ -11,8 +11,8 @@ namespace grus {
 namespace {
 
 bool g_have_thread_block;
-Lock* g_registered[64];
-unsigned g_registered_count;
+constexpr unsigned kRegistered = static_cast<unsigned>(LockOrder::kCount);
+Lock* g_registered[kRegistered];
 
 u32 current_tid() {
   if (!g_have_thread_block) return 1;
@@ -65,19 +65,32 @@ void Lock::release() {
   if (old & kContended) host_syscall(__NR_futex, ptr(const_cast<u32*>(&word_)), FUTEX_WAKE_PRIVATE, 1);
 }
 
-void register_lock(Lock& lock) {
-  CHECK(g_registered_count < 64);
-  g_registered[g_registered_count++] = &lock;
+void register_lock(LockOrder place, Lock& lock) { g_registered[static_cast<unsigned>(place)] = &lock; }
+
+void acquire_registered_locks() {
+  for (Lock* lock : g_registered) {
+    CHECK(lock);
+    lock->acquire();
+  }
+}
+
+void release_registered_locks(bool in_fork_child) {
+  for (unsigned i = kRegistered; i--;) {
+    if (in_fork_child)
+      g_registered[i]->reset();  // the owner was the parent's thread, and nobody waits here
+    else
+      g_registered[i]->release();
+  }
 }
 
 void release_locks_of_dead_thread(u32 tid) {
-  for (unsigned i = 0; i < g_registered_count; i++)
-    if (g_registered[i]->owner() == tid) g_registered[i]->release();
+  for (Lock* lock : g_registered)
+    if (lock->owner() == tid) lock->release();
 }
 
 bool owns_registered_lock(u32 tid) {
-  for (unsigned i = 0; i < g_registered_count; i++)
-    if (g_registered[i]->owner() == tid) return true;
+  for (const Lock* lock : g_registered)
+    if (lock->owner() == tid) return true;
   return false;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A futex lock that knows its owner. Engine locks are short; they are held with guest signals only marked
-// pending (a host handler never takes one). All engine locks are taken in a fixed order around fork, so that
-// the child finds them free. The owner's tid is kept so that a parent resumed after its vfork child was
-// killed inside the engine can repair.
+// pending. The long-lived ones are registered: all of them are taken around fork, so that the child finds them
+// free and what they guard whole, and a parent resumed after its vfork child was killed inside of the engine
+// frees what the child held. (Locks of objects - Mm, Files - are handled with their objects.)
 //
 // The tid comes from the thread's block at %fs:0 (the engine has no libc, so fs is its own): no system call
 // per lock.
@@ -47,8 +47,12 @@ class LockGuard {
   Lock& lock_;
 };
 
-// Long-lived locks that a vfork child may hold when it is killed. At most 64; call once per lock, at start.
-void register_lock(Lock& lock);
+// Every lock of static storage, in the order in which they may be taken one inside of the other. tests/structure looks that
+// none is missing. Each is registered once, before the first guest instruction.
+enum class LockOrder : u8 { Lockstep, Translator, KeptTasks, RewrittenFiles, Objects, Pages, kCount };
+void register_lock(LockOrder place, Lock& lock);
+void acquire_registered_locks();
+void release_registered_locks(bool in_fork_child);  // in the child they are nobody's
 void release_locks_of_dead_thread(u32 tid);
 bool owns_registered_lock(u32 tid);
 

@@ -265,23 +265,8 @@ void engine_free(void* p, size_t bytes) {
 }
 
 void register_memory_locks() {
-  register_lock(g_objects_lock);
-  register_lock(g_pages_lock);
-}
-
-void lock_memory_for_fork() {
-  g_objects_lock.acquire();
-  g_pages_lock.acquire();
-}
-
-void unlock_memory_after_fork(bool in_child) {
-  if (in_child) {  // the owner was the parent's thread, and nobody waits here
-    g_pages_lock.reset();
-    g_objects_lock.reset();
-  } else {
-    g_pages_lock.release();
-    g_objects_lock.release();
-  }
+  register_lock(LockOrder::Objects, g_objects_lock);
+  register_lock(LockOrder::Pages, g_pages_lock);
 }
 
 }  // namespace grus

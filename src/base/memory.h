@@ -35,10 +35,7 @@ void for_each_engine_range(void (*f)(void*, u64, u64), void* context);
 void* engine_alloc(size_t bytes);  // zeroed; dies with a clear line when there is no memory
 void engine_free(void* p, size_t bytes);
 
-// The locks of this file: known to release_locks_of_dead_thread, and around fork.
 void register_memory_locks();
-void lock_memory_for_fork();
-void unlock_memory_after_fork(bool in_child);
 
 template <typename T, typename... A>
 T* engine_new(A... args) {

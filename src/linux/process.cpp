@@ -11,6 +11,7 @@
 #include <linux/sched.h>
 
 #include "base/host_syscall.h"
+#include "base/lock.h"
 #include "base/memory.h"
 #include "engine/statistics.h"
 #include "linux/handlers.h"
@@ -119,13 +120,11 @@ i64 clone_copied_memory(Task& task, const CloneRequest& r) {
   task.sighand->lock.acquire();
   task.files->lock.acquire();
   task.process->lock.acquire();
-  run::lock_for_fork();
-  lock_memory_for_fork();
+  acquire_registered_locks();
 
   i64 result = host_clone(r, r.flags & ~kCloneSettls);
   bool child = result == 0;
-  unlock_memory_after_fork(child);
-  run::unlock_after_fork(child);
+  release_registered_locks(child);
   if (!child) {
     task.process->lock.release();
     task.files->lock.release();
@@ -204,7 +203,9 @@ i64 clone_shared_memory(Task& task, const CloneRequest& r) {
   } else if (waits) {
     // It has exec'ed or is dead, perhaps killed while it held a lock.
     release_locks_of_dead_thread(child->host_block.tid);
-    if (task.mm->lock.owner() == child->host_block.tid) task.mm->lock.release();
+    Lock* const locks[] = {&task.mm->lock, &task.sighand->lock, &task.files->lock, &task.process->lock};
+    for (Lock* lock : locks)
+      if (lock->owner() == child->host_block.tid) lock->release();
     drop_objects(*child);
     free_task(child);
   }

@@ -9,6 +9,7 @@
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "linux/proc/files.h"
 #include "linux/process.h"
 #include "linux/signal.h"
 #include "run/code_map.h"
@@ -193,7 +194,6 @@ void exit_task(Task& task, int status, bool group) {
 }
 
 void forget_kept_tasks() {
-  if (g_kept_lock.owner()) g_kept_lock.reset();
   // Their threads stayed in the parent. Mostly there are none: then nothing is written, and no page copied.
   for (Kept& k : g_kept)
     if (k.tid) k.tid = 0;
@@ -219,9 +219,9 @@ Task* new_initial_task() {
 
 void prepare_initial_task(Task& task) {
   set_host_thread_block(&task.host_block);
-  // What a vfork child may hold when it is killed; its parent goes on in the same memory.
-  register_lock(run::translator_lock);
-  register_lock(g_kept_lock);
+  run::register_locks();
+  register_lock(LockOrder::KeptTasks, g_kept_lock);
+  register_proc_lock();
   register_memory_locks();
   set_host_altstack(task);
   install_fault_handlers(task.sighand);

@@ -260,20 +260,12 @@ void prepare_thread(ThreadState& t, u64 return_limit, u64 return_end) {
 void after_fork(ThreadState& t) {
   t.interrupt = 0;
   t.stepping = false;
+  drop_claims();
 }
 
-void lock_for_fork() {
-  lock_lockstep_for_fork();
-  translator_lock.acquire();
-}
-void unlock_after_fork(bool in_child) {
-  if (in_child) {
-    translator_lock.reset();
-    drop_claims();
-  } else {
-    translator_lock.release();
-  }
-  unlock_lockstep_after_fork(in_child);
+void register_locks() {
+  register_lockstep_lock();
+  register_lock(LockOrder::Translator, translator_lock);
 }
 
 void use_translation_cache(int directory, cache::Access access) {

@@ -18,8 +18,7 @@ inline constexpr u64 kReturnStackBytes = 256 << 10;
 void clear_lookup(ThreadState& t);
 // A new address space was built or copied (exec start, fork child): forget what belonged to other threads.
 void after_fork(ThreadState& t);
-void lock_for_fork();
-void unlock_after_fork(bool in_child);
+void register_locks();
 
 // Translations come from, and go to, this directory (cache/file.h) from now on; and its descriptor has a new number.
 void use_translation_cache(int directory, cache::Access access);

@@ -347,16 +347,7 @@ unsigned lockstep_region_insns() { return g_region_insns; }
 bool lockstep() { return g_region_insns != 0; }
 const LockstepCounts& lockstep_counts() { return g_counts; }
 
-void lock_lockstep_for_fork() {
-  if (g_region_insns) g_lock.acquire();
-}
-void unlock_lockstep_after_fork(bool in_child) {
-  if (!g_region_insns) return;
-  if (in_child)
-    g_lock.reset();
-  else
-    g_lock.release();
-}
+void register_lockstep_lock() { register_lock(LockOrder::Lockstep, g_lock); }
 
 void execute_in_lockstep(ThreadState& t) {
   // Whoever changed registers since we left (a system call, a signal frame) changed them for both sides.

@@ -27,9 +27,8 @@ struct LockstepCounts {
 };
 const LockstepCounts& lockstep_counts();
 
-// Around fork: nobody is half-way through a comparison. Nothing when off.
-void lock_lockstep_for_fork();
-void unlock_lockstep_after_fork(bool in_child);
+// Around fork nobody is half-way through a comparison.
+void register_lockstep_lock();
 
 // Of execute.cpp: host code for cpu.pc (0: cpu.exception is set), one instruction by its semantics, what was
 // translated last.

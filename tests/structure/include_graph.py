@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Holds the source tree to its layering: which directory of src/ may include which, and how long a file may be.
 
-Guarantees: every quoted #include of src/ resolves to a file of src/ or to a generated one, and is allowed below.
+Guarantees: every quoted #include of src/ resolves to a file of src/ or to a generated one, and is allowed below; every lock of
+static storage is registered.
 Deliberately looks at includes only: a declaration copied by hand would not be noticed.
 
   include_graph.py SOURCE_ROOT
@@ -38,6 +39,9 @@ ONLY = {
 NO_KERNEL = {"translate", "guest", "softfloat", "host"}
 KERNEL_HEADER = "base/host_syscall.h"
 LONGEST_FILE = 1000
+# A lock of static storage: fork and the death of a vfork child have to know it.
+LOCK = re.compile(r'^(?:static )?Lock (\w+);', re.M)
+REGISTERED = re.compile(r'register_lock\(LockOrder::\w+, (?:\w+::)*(\w+)\)')
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 
@@ -73,6 +77,10 @@ def main():
     for file in files:
         if file.relative_to(src).parts[0] in ALLOWED:
             problems += problems_of(src, file)
+    text = {file: file.read_text(encoding="utf-8") for file in files}
+    registered = {name for t in text.values() for name in REGISTERED.findall(t)}
+    problems += [f"{file.relative_to(src)}: {name} is not registered (LockOrder in base/lock.h)"
+                 for file, t in text.items() if file.suffix == ".cpp" for name in LOCK.findall(t) if name not in registered]
     print("\n".join(problems + [f"{len(files)} files, {len(problems)} problems"]))
     sys.exit(1 if problems or not files else 0)
 

@@ -295,6 +295,8 @@ i64 rewrite_proc_file(Task& task, int fd, const struct stat& st) {
   return make_file(out, path.name, st);
 }
 
+void register_proc_lock() { register_lock(LockOrder::RewrittenFiles, g_rewritten_lock); }
+
 void restore_proc_stat(struct stat* st) {
   if (const Rewritten* r = find_rewritten(st->st_dev, st->st_ino)) *st = r->original;
 }

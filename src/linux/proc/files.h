@@ -21,6 +21,8 @@ extern bool kernel_knows_layout;
 // `fd` is an open file of procfs: a new descriptor with the guest's text, -ENOENT when the kernel's is right.
 i64 rewrite_proc_file(Task& task, int fd, const struct stat& st);
 
+void register_proc_lock();
+
 // A stat of such a memfd becomes that of the procfs file that it stands for. cp(1) compares.
 void restore_proc_stat(struct stat* st);
 bool restore_proc_statx(struct statx* x, u64 dev);
