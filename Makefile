@@ -4,14 +4,20 @@
 BUILD ?= build
 CONFIGURE ?=
 BENCH ?=
+PREFIX ?= /usr/local
 
-.PHONY: all build demo test test-units test-smoke test-project test-clang test-sanitize bench packages clean
+.PHONY: all build install demo test test-units test-smoke test-project test-clang test-sanitize bench packages clean
 all: build
 
 build:
 	@scripts/packages check build
 	@test -f $(BUILD)/build.ninja || cmake -G Ninja -B $(BUILD) -S . $(CONFIGURE)
 	@cmake --build $(BUILD) --target grus --target grus-aarch64
+
+# bin/grus, libexec/grus/grus-aarch64 and the documentation below PREFIX; DESTDIR is put before it for packages. Nothing is
+# registered with the kernel: that is `grus install`.
+install: build
+	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix "$(PREFIX)"
 
 packages:
 	@scripts/packages install build roots test

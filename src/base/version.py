@@ -11,10 +11,11 @@ import sys
 
 
 def git(root, *arguments):
-    # Variables of a hook's repository must not answer for ROOT.
+    # Variables of a hook's repository must not answer for ROOT; `sudo make install` may look at a tree that is a user's.
+    trusted = "safe.directory=" + os.path.realpath(root)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
-        done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, env=environment)
+        done = subprocess.run(["git", "-c", trusted, "-C", root, *arguments], capture_output=True, text=True, env=environment)
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None

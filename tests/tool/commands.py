@@ -270,6 +270,37 @@ class Roots(unittest.TestCase):
         self.assertEqual(json.loads(grus("root", "list", "--json", env=environment).stdout), [])
 
 
+class Installation(unittest.TestCase):
+    def check(self, top, program):
+        files = sorted(str(p.relative_to(top)) for p in top.rglob("*") if p.is_file())
+        source = pathlib.Path(__file__).resolve().parents[2]
+        documents = ["share/doc/grus/README.md", "share/doc/grus/LICENSE"]
+        documents += [f"share/doc/grus/docs/{p.name}" for p in (source / "docs").iterdir()]
+        self.assertEqual(files, sorted(["bin/grus", "libexec/grus/grus-aarch64", *documents]))
+        def installed(*arguments):
+            environment = {k: v for k, v in os.environ.items() if k != "GRUS_ENGINE"}
+            return subprocess.run([top / "bin/grus", *arguments], capture_output=True, text=True, env=environment, timeout=60)
+        self.assertIn(f"{top}/libexec/grus/grus-aarch64: grus-aarch64 ", installed("version").stdout)
+        self.assertEqual(installed("run", "--", program, "exit", "7").returncode, 7)
+
+    def test_u12_what_is_installed_runs(self):
+        build, source = pathlib.Path(OPTIONS.grus).parent, pathlib.Path(__file__).resolve().parents[2]
+        with tempfile.TemporaryDirectory() as directory:
+            top = pathlib.Path(directory).resolve()
+            (top / "p.c").write_text(PROGRAM)
+            program = str(top / "p")
+            subprocess.run([OPTIONS.cc, "-O1", "-static", "-o", program, top / "p.c"], check=True)
+            def run(*command, **environment):
+                subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, env=dict(os.environ, **environment))
+            run("cmake", "--install", build, "--prefix", top / "one")
+            self.check(top / "one", program)
+            run("cmake", "--install", build, "--prefix", "/usr", "--strip", DESTDIR=str(top / "two"))
+            self.check(top / "two/usr", program)
+            # Without building, which is ninja's, not this test's.
+            run("make", "-C", source, "-o", "build", "install", f"BUILD={build}", f"DESTDIR={top / 'three'}", "PREFIX=/opt/grus")
+            self.check(top / "three/opt/grus", program)
+
+
 class DoctorOfAnEngine(unittest.TestCase):
     def checks(self, engine):
         begin = time.monotonic()
