@@ -13,8 +13,9 @@
 namespace grus::cache {
 
 // How NZCV was held at an instruction's start.
-// Home: in nzcv_image, or dead. Float, FloatSwapped: as UCOMISD leaves them for guest operands in order, or the other way round.
-enum class FlagsForm : u8 { Home, Sub, Add, Logic, Float, FloatSwapped };
+// Home: in nzcv_image. Float, FloatSwapped: as UCOMISD leaves them for guest operands in order, or the other way round. Unknown:
+// nowhere; all paths from here overwrite them before they read them.
+enum class FlagsForm : u8 { Home, Sub, Add, Logic, Float, FloatSwapped, Unknown };
 
 // One guest instruction's start in host code (or a place inside of it), relative to its region. Marks ascend by host offset.
 struct InsnMark {

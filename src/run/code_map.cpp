@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "guest/aarch64/registers.h"
+#include "run/lockstep.h"
 
 namespace grus::run {
 
@@ -254,10 +255,11 @@ void release_replaced_windows() {
 }
 
 Window* replace_window(Window* w) {
+  bool of_file = w->of_file;
   kill_translations(w->guest_begin, w->guest_end);
   Window* fresh = cache::make_window(w->guest_begin, w->guest_end, w->fp_context);
   if (!fresh) return nullptr;
-  fresh->of_file = w->of_file;
+  fresh->of_file = of_file;
   u32 i = first_window_after(w->guest_begin, w->fp_context);
   g_windows[w->fp_context][i] = fresh;
   remember_host(fresh);
@@ -270,7 +272,14 @@ u32 kill_translations(u64 begin, u64 end) {
     for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count; i++) {
       Window& w = *g_windows[context][i];
       if (w.guest_begin >= end) break;
-      killed += cache::kill_range(w, begin, end);
+      if (w.of_file) {
+        // A region may have taken NZCV to be dead for what stood there.
+        killed += cache::kill_range(w, w.guest_begin, w.guest_end);
+        region_builder().file_code_changed();
+        w.of_file = false;
+      } else {
+        killed += cache::kill_range(w, begin, end);
+      }
     }
   }
   return killed;

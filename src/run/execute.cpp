@@ -214,6 +214,25 @@ void interpret_towards_entry(ThreadState& t) {
   t.resume_by_interpretation = false;
 }
 
+// A signal is about to be delivered, and its frame shows NZCV. Where translated code has let them go, it overwrites them on all
+// paths before it reads them or comes to what may (RegionBuilder::nzcv_use): the signal waits for that. cpu.exception may be set
+// then. A loop may go round in between without end, so not for ever.
+void settle_nzcv(ThreadState& t) {
+  constexpr unsigned kPatience = 1000;
+  for (unsigned n = 0; n < kPatience && t.nzcv_unknown; n++) {
+    u32 word;
+    if (load_guest(GuestAddr(t.cpu.pc), &word)) return;
+    const a64::RowTraits traits = a64::kTraits[static_cast<unsigned>(a64::decode(word))];
+    a64::Flow flow = traits.flow();
+    bool known = flow == a64::Flow::None || flow == a64::Flow::Sync || flow == a64::Flow::Branch || flow == a64::Flow::Cond ||
+                 flow == a64::Flow::Call;
+    if (traits.reads_nzcv() || !known) break;
+    if (!step(t.cpu)) return;
+    if (traits.writes_nzcv()) break;
+  }
+  t.nzcv_unknown = false;
+}
+
 }  // namespace
 
 // Translated code does not look at SP when it accesses memory by it.
@@ -302,8 +321,10 @@ void execute(ThreadState& t) {
   cpu.exception.kind = ExceptionKind::None;
   // A signal may have come between an exit that wanted to be linked and now: cpu.pc is not where that exit led.
   t.exit_reason = static_cast<u32>(ExitReason::Lookup);
+  t.nzcv_unknown = false;
   if (lockstep()) return execute_in_lockstep(t);
-  while (!t.interrupt) {
+  for (;;) {
+    if (t.interrupt) return settle_nzcv(t);
     if (g_interpret || sp_is_misaligned(cpu)) {
       t.exit_reason = static_cast<u32>(ExitReason::Lookup);
       if (!step(cpu)) return;
@@ -339,6 +360,7 @@ void execute(ThreadState& t) {
       t.lookup_used |= page;
     }
     if (static_cast<ExitReason>(t.exit_reason) == ExitReason::Direct) link(t.exit_site, host);
+    t.nzcv_unknown = true;
     grus_enter(&t, host);
     ExitReason reason = static_cast<ExitReason>(t.exit_reason);
     if (reason == ExitReason::Exception) {
@@ -347,7 +369,7 @@ void execute(ThreadState& t) {
     }
     if (reason == ExitReason::Interrupted) {
       t.resume_by_interpretation = true;
-      return;
+      return settle_nzcv(t);
     }
     if (reason == ExitReason::Reexecute) {
       t.exit_reason = static_cast<u32>(ExitReason::Lookup);

@@ -63,6 +63,8 @@ const u8* vector_of(const HostContext& c, unsigned n) {
   return c.fpstate + x64::high_vectors_offset() + 64 * (n - 16);
 }
 
+bool held_by_host(cache::FlagsForm form) { return form != cache::FlagsForm::Home && form != cache::FlagsForm::Unknown; }
+
 // EFLAGS of the interrupted context as nzcv_image.
 u16 flags_image(u64 eflags, cache::FlagsForm form) {
   unsigned ah = eflags & 0xff, of = eflags >> 11 & 1;
@@ -91,7 +93,8 @@ void leave_from(ThreadState& t, HostContext& c, u64 pc, cache::FlagsForm form, E
     if (home != x64::Xmm::none) __builtin_memcpy(&t.cpu.v[n], vector_of(c, static_cast<unsigned>(home)), 16);
   }
   __builtin_memcpy(&t.cpu.mxcsr, c.fpstate + 24, 4);
-  if (form != cache::FlagsForm::Home) t.cpu.nzcv_image = flags_image(c.flags, form);
+  t.nzcv_unknown = form == cache::FlagsForm::Unknown;
+  if (held_by_host(form)) t.cpu.nzcv_image = flags_image(c.flags, form);
   t.cpu.pc = pc;
   t.return_sp = c.sp;
   t.exit_reason = static_cast<u32>(reason);
@@ -142,7 +145,7 @@ void registers_of(const ThreadState& t, const HostRegisters& h, a64::CpuState* o
     (n == a64_to_x64::kSP ? out->sp : out->x[n]) = by_number[static_cast<unsigned>(a64_to_x64::kHomes[n])];
   }
   out->pc = place.guest_pc;
-  if (place.flags != cache::FlagsForm::Home) out->nzcv_image = flags_image(h.eflags, place.flags);
+  if (held_by_host(place.flags)) out->nzcv_image = flags_image(h.eflags, place.flags);
 }
 
 void interrupt(ThreadState& t, void* host_context) {

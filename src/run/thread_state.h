@@ -51,6 +51,8 @@ struct ThreadState {
   bool stepping;
 
   bool wide_homes;  // V8-V15 and V21-V28 live in xmm16-31
+  // cpu's NZCV may not be what the architecture says: the code from cpu.pc on overwrites them before it reads them.
+  bool nzcv_unknown;
   u16 lookup_used;  // bit n: entries of the lookup table's page n were filled
   const volatile u32* memory_users;  // how many threads run in this memory; nullptr: nobody counts
   a64::FpContext predicted_context;  // what the lookup table and the return-prediction stack lead to

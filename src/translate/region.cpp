@@ -104,7 +104,7 @@ RowTraits RegionBuilder::add_insn(u32 g, u32 word, bool leader) {
   d.op = op;
   d.traits = traits;
   d.leader = leader;
-  d.live_in = d.live_out = d.target_live = false;
+  d.live_in = d.live_out = d.target_live = d.next_live = false;
   map_[g - map_base_] = static_cast<u16>(++count_);
   return traits;
 }
@@ -244,91 +244,80 @@ static constexpr auto kLeavesNzcvAlone = [] {
   return table;
 }();
 
-// Does the code at a place outside of the region read NZCV before writing it? Follows all ways for some instructions, across
-// calls as live_after does; where that does not tell, a callee is taken not to (AAPCS64), any other code to do. A function of
-// the window's bytes alone. (With 12 instructions and not across calls 2.9% of perl's instructions saved NZCV, now 0.9%:
-// 4 host instructions, 12 bytes.)
-bool RegionBuilder::live_at(u64 pc, bool callee) {
-  enum Answer : u64 { kDeadInCallee = 1, kDead = 2, kLive = 3 };  // pc is a multiple of 4
-  auto answer = [&](u64 at) -> u64& { return live_at_[at / 4 % (sizeof live_at_ / sizeof live_at_[0])]; };
-  const u64 dead = callee ? kDeadInCallee : kDead;
-  if (u64 known = answer(pc); known >> 2 == pc >> 2) {
-    if (known == (pc | dead)) return false;
-    if (known == (pc | kLive) && !callee) return true;
-  }
-  u64 ways[12] = {pc};  // where a way begins; those before `next` are done
-  unsigned known = 1, budget = callee ? 12 : 48;
-  bool live = false;
-  auto go = [&](u64 target) {
-    if (answer(target) == (target | dead)) return;
-    for (unsigned i = 0; i < known; i++)
-      if (ways[i] == target) return;
-    if (known < sizeof ways / sizeof ways[0])
-      ways[known++] = target;
+// What code outside of the region does with NZCV as it finds them: by a look at some instructions on all paths, and into what they
+// call. What cannot be told counts as Reads. A convention (AAPCS64 leaves NZCV undefined at calls and returns) does not tell: LLVM's
+// outliner makes functions that return a condition. A pure function of the window's bytes, so that a region that is made again
+// (build_again, matches) is what it was; and only of a file's, since a JIT changes what it calls and leaves the caller as it is.
+RegionBuilder::NzcvUse RegionBuilder::nzcv_use(u64 pc, unsigned depth) {
+  if (!window_->of_file) return NzcvUse::Reads;
+  NzcvAnswer& known = nzcv_answers_[(pc / 4 + depth * 61) % kNzcvAnswers];
+  if (known.pc == pc && known.depth == depth && known.window == window_ && known.generation == nzcv_generation_) return known.use;
+  constexpr unsigned kPaths = 16, kInsns = 48;
+  u64 paths[kPaths] = {pc};  // where a path begins; those before `next` are done
+  unsigned count = 1, budget = kInsns;
+  NzcvUse use = NzcvUse::Overwrites;
+  auto follow = [&](u64 target) {
+    for (unsigned i = 0; i < count; i++)
+      if (paths[i] == target) return;
+    if (count < kPaths)
+      paths[count++] = target;
     else
-      live = !callee;
+      use = NzcvUse::Reads;
   };
-  for (unsigned next = 0; next < known && !live; next++) {
-    u64 at = ways[next];
+  for (unsigned next = 0; next < count && use != NzcvUse::Reads; next++) {
     const Piece* piece = nullptr;
-    for (bool on = true; on && !live; at += 4) {
-      // A cached region may depend on nothing but the bytes that name its file.
+    bool on = true;
+    for (u64 at = paths[next]; on && use != NzcvUse::Reads; at += 4) {
       if (!piece || at - piece->pc >= cache::kPiece)
-        piece = window_->header && !window_->contains(at) ? nullptr : piece_at(at & ~u64{cache::kPiece - 1});
-      if (!piece) {
-        live = true;
+        piece = window_->contains(at) ? piece_at(at & ~u64{cache::kPiece - 1}) : nullptr;
+      if (!piece || !budget) {
+        use = NzcvUse::Reads;
         break;
       }
-      u32 word = piece->words[at % cache::kPiece / 4];
-      if (budget && kLeavesNzcvAlone.of[word >> 23]) {
-        budget--;
-        continue;
-      }
-      RowTraits r = row(a64::decode(word));
-      live = r.reads_nzcv() || (!budget && !callee);
-      on = !r.writes_nzcv() && budget && !live;
-      if (!on) break;
       budget--;
-      switch (r.flow()) {
-        case Flow::None:
-        case Flow::Sync:
-        case Flow::Svc: break;
-        case Flow::Branch:
-          go(direct_target(word, at));
-          on = false;
-          break;
-        case Flow::Cond:
-          on = !callee;
-          if (on) go(direct_target(word, at));
-          break;
-        case Flow::Call:
-          on = !callee;
-          if (on) live = live_at(direct_target(word, at), true);
-          break;
-        case Flow::IndirectCall: on = !callee; break;
-        case Flow::Ret:
-          live = returns_flags();
-          on = false;
-          break;
-        case Flow::Exception: on = false; break;
-        default:
-          live = !callee;
-          on = false;
+      u32 word = piece->words[at % cache::kPiece / 4];
+      if (kLeavesNzcvAlone.of[word >> 23]) continue;
+      RowTraits r = row(a64::decode(word));
+      if (r.reads_nzcv()) {
+        use = NzcvUse::Reads;
+      } else if (r.writes_nzcv()) {
+        on = false;
+      } else {
+        switch (r.flow()) {
+          case Flow::None:
+          case Flow::Sync: break;
+          case Flow::Branch:
+            follow(direct_target(word, at));
+            on = false;
+            break;
+          case Flow::Cond: follow(direct_target(word, at)); break;
+          case Flow::Call: {
+            NzcvUse callee = depth ? nzcv_use(direct_target(word, at), depth - 1) : NzcvUse::Reads;
+            if (callee == NzcvUse::Reads) use = callee;
+            on = callee == NzcvUse::Returns;
+            break;
+          }
+          case Flow::Ret:
+            use = NzcvUse::Returns;
+            on = false;
+            break;
+          default: use = NzcvUse::Reads;  // a target that is not known; the kernel, which shows NZCV in signal frames
+        }
       }
     }
   }
-  if (live && !callee) answer(pc) = pc | kLive;
-  if (!live)
-    for (unsigned i = 0; i < known; i++) answer(ways[i]) = ways[i] | dead;
-  return live;
+  known = NzcvAnswer{pc, window_, nzcv_generation_, static_cast<u8>(depth), use};
+  return use;
 }
+
+bool RegionBuilder::live_at(u64 pc) { return nzcv_use(pc, kCallDepth) != NzcvUse::Overwrites; }
 
 bool RegionBuilder::live_after(unsigned i) {
   const Decoded& d = insns_[i];
   u64 pc = window_->guest_begin + u64{4} * d.guest_word;
   auto at = [&](u64 target) {
     int j = index_of(target);
-    if (j < 0) return live_at(target, false);
+    if (j < 0) return live_at(target);
     if (insns_[j].guest_word <= d.guest_word) loops_ = true;
     return insns_[j].live_in;
   };
@@ -336,22 +325,21 @@ bool RegionBuilder::live_after(unsigned i) {
     case Flow::Branch: return at(direct_target(d.word, pc));
     case Flow::Cond:
       insns_[i].target_live = insns_[i].target_live || at(direct_target(d.word, pc));
-      return insns_[i].target_live || at(pc + 4);
+      insns_[i].next_live = insns_[i].next_live || at(pc + 4);
+      return d.target_live || d.next_live;
     case Flow::Call: {
       u64 callee = direct_target(d.word, pc);
-      int j = index_of(callee);
-      return at(pc + 4) || (j >= 0 && insns_[j].live_in) || live_at(callee, true);
+      if (index_of(callee) >= 0) return at(callee);
+      NzcvUse use = nzcv_use(callee, kCallDepth);
+      return use == NzcvUse::Reads || (use == NzcvUse::Returns && at(pc + 4));
     }
-    case Flow::IndirectCall: return at(pc + 4);
-    case Flow::Ret: return returns_flags();
-    case Flow::Indirect: return true;
-    case Flow::Exception: return true;
-    default: return at(pc + 4);
+    case Flow::None:
+    case Flow::Sync: return at(pc + 4);
+    default: return true;  // code that is not known yet, or the kernel, which shows NZCV in signal frames
   }
 }
 
 void RegionBuilder::liveness() {
-  __builtin_memset(live_at_, 0, sizeof live_at_);
   // Backwards, so that one round is enough unless there is a branch backwards; everything only ever grows, so a few rounds
   // reach the fixed point.
   bool changed = true;
@@ -362,7 +350,7 @@ void RegionBuilder::liveness() {
       for (Decoded* d = insns_ + run_[k].first + run_[k].count; d-- > insns_ + run_[k].first; behind = false) {
         RowTraits r = d->traits;
         bool inside = r.flow() == Flow::None && !behind;
-        bool known = d->live_out && (r.flow() != Flow::Cond || d->target_live);
+        bool known = d->live_out && (r.flow() != Flow::Cond || (d->target_live && d->next_live));
         bool out = inside ? live : known || live_after(static_cast<unsigned>(d - insns_));
         live = r.reads_nzcv() || (out && !r.writes_nzcv());
         changed |= live != d->live_in;
@@ -375,11 +363,10 @@ void RegionBuilder::liveness() {
 
 /* -- Pass B ------------------------------------------------------------------------------------------------------ */
 
-// From here on, inside the current instruction, NZCV is in its memory home: EFLAGS will change before the instruction's own
-// access faults.
-void RegionBuilder::mark_flags_home(Emitter& e) {
+// From here on, inside the current instruction, NZCV is there: EFLAGS will change before the instruction's own access faults.
+void RegionBuilder::mark_flags(Emitter& e, FlagsForm form) {
   const Decoded& d = insns_[current_];
-  marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - code_), 0, d.guest_word - low_, 0, 1};
+  marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - code_), static_cast<u32>(form), d.guest_word - low_, 0, 1};
 }
 
 unsigned RegionBuilder::reader_condition() const {
@@ -433,6 +420,12 @@ void RegionBuilder::jump_if(Emitter& e, CC cc, u64 target) {
   }
 }
 
+// The same where NZCV are live at the target and only EFLAGS hold them, or they are known to be `image` there (form Home): saved by a
+// cold stub, so that the other way, the common one where a branch leads forwards, does not pay.
+void RegionBuilder::jump_if_saving(Emitter& e, CC cc, u64 target, FlagsForm form, u16 image) {
+  add_cold() = ColdStub{Cold::Edge, static_cast<u16>(current_), e.jcc32(cc), nullptr, target, static_cast<u64>(form) << 16 | image};
+}
+
 // `a && b` is CMP, CCMP, B.cond: where the first comparison fails, so does the branch.
 bool RegionBuilder::jump_if_decided(Emitter& e, CC cc, unsigned nzcv) {
   for (unsigned i = current_ + 1; i < count_ && insns_[i].guest_word == insns_[i - 1].guest_word + 1; i++) {
@@ -448,10 +441,16 @@ bool RegionBuilder::jump_if_decided(Emitter& e, CC cc, unsigned nzcv) {
         nzcv = insn.nzcv();
         break;
       case Op::B_cond:
-        if (insn.bcond() >= 14 || d.live_out) return false;
-        if (a64::condition_holds(insn.bcond(), nzcv))
-          jump_if(e, cc, direct_target(d.word, guest_pc(i)));
-        else
+        if (insn.bcond() >= 14 || d.next_live) return false;
+        if (a64::condition_holds(insn.bcond(), nzcv)) {
+          u64 target = direct_target(d.word, guest_pc(i));
+          a64::CpuState state;
+          state.set_nzcv(nzcv);
+          if (d.target_live)
+            jump_if_saving(e, cc, target, FlagsForm::Home, state.nzcv_image);
+          else
+            jump_if(e, cc, target);
+        } else
           behind_[behinds_++] = Fixup{e.jcc32(cc), static_cast<u16>(i)};
         return true;
       default: return false;
@@ -485,12 +484,13 @@ void RegionBuilder::add_cold_return(u8* place) {
   add_cold() = ColdStub{Cold::Return, static_cast<u16>(current_), place, nullptr, 0, 0};
 }
 
+// Stubs may ask for more: an edge leaves by an exit.
 void RegionBuilder::emit_cold(Emitter& e) {
   auto runtime = [](size_t offset) { return state(offsetof(ThreadState, runtime) + offset); };
   u8* return_stub = nullptr;
   u8* indirect_stub = nullptr;
   for (unsigned k = 0; k < colds_; k++) {
-    ColdStub& c = cold_[k];
+    const ColdStub c = cold_[k];
     const Decoded& d = insns_[c.index];
     u8* here = e.at();
     switch (c.kind) {
@@ -528,6 +528,16 @@ void RegionBuilder::emit_cold(Emitter& e) {
         e.mov(64, state(offsetof(a64::CpuState, pc)), Reg::rax);
         e.Assembler::jmp(runtime(offsetof(run::RuntimeEntries, exit_lookup)));
         break;
+      case Cold::Edge:
+        e.patch32(c.place, e.runs_at(here));
+        if (FlagsForm form = static_cast<FlagsForm>(c.known >> 16); form != FlagsForm::Home)
+          e.save_flags(form);
+        else
+          e.mov_imm(16, state(offsetof(a64::CpuState, nzcv_image)), static_cast<i32>(c.known & 0xffff));
+        current_ = c.index;
+        next_in_order_ = ~0u;
+        jump(e, c.target);
+        break;
       case Cold::Exit:
         e.load_guest_address(Reg::rax, c.target);
         e.lea(64, Reg::rcx, Mem::rip(e.runs_at(c.place)));
@@ -564,7 +574,7 @@ void RegionBuilder::emit(Emitter& e) {
       next_in_order_ = n + 1 < run.count ? i + 1 : k + 1 < runs_ ? run_[k + 1].first : ~0u;
       if (d.leader || n == 0) {
         e.form_ = FlagsForm::Home;
-        e.home_valid_ = true;
+        e.home_valid_ = d.live_in;
         e.forget_zeros();
       }
       e.pc_ = w.guest_begin + u64{4} * d.guest_word;
@@ -576,7 +586,7 @@ void RegionBuilder::emit(Emitter& e) {
       e.begin_instruction();
       host_[i] = e.at();
       RowTraits r = d.traits;
-      FlagsForm form = e.home_valid_ ? FlagsForm::Home : e.form_;
+      FlagsForm form = e.flags_place();
       bool is_call = r.flow() == Flow::Call || r.flow() == Flow::IndirectCall;
       marks_[mark_count_++] = InsnMark{static_cast<u32>(e.at() - code_), static_cast<u32>(form), d.guest_word - low_,
                                        is_call, 0};
@@ -605,12 +615,14 @@ void RegionBuilder::emit(Emitter& e) {
       if (!next_here) {
         // A mark of its own: a call's landing is found by where the next instruction begins.
         // A signal that comes here finds NZCV where the last instruction left it.
-        FlagsForm left = e.home_valid_ ? FlagsForm::Home : e.form_;
+        FlagsForm left = e.flags_place();
         marks_[mark_count_++] =
             InsnMark{static_cast<u32>(e.at() - code_), static_cast<u32>(left), d.guest_word + 1 - low_, 0, 0};
+        if (flow == Flow::Cond) e.live_out_ = d.next_live;
         e.settle_flags();
         jump(e, e.pc_ + 4);
       } else if (insns_[next_in_order_].leader) {
+        e.live_out_ = insns_[next_in_order_].live_in;
         e.settle_flags();
       }
     }

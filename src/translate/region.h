@@ -4,10 +4,8 @@
 // Discovery stops at an instruction that the window already holds and jumps there; every leader becomes an entry of the
 // index. So nothing is translated twice for being reached twice. Pass A decodes into a flat array, marks leaders and runs
 // backward NZCV liveness to its fixed point; pass B calls the templates. Both linear; no allocation per instruction.
-// NZCV is taken to be dead at a function's return, in code of a file, and at the entry of a called function whose first
-// instructions do not read it (AAPCS64), but alive across a call for a reader behind it, and alive at every other way out
-// unless the code there overwrites it. JITs have conventions of their own: Erlang's compares by calling fragments that return
-// NZCV.
+// NZCV is saved at every way out of a region, calls and returns among them, unless the code there overwrites it on all paths. No
+// convention of compilers is believed: LLVM's outliner and Erlang's JIT make functions that return NZCV.
 // One builder exists; whoever uses it holds the translator's lock. Deliberately not here: kernel calls, execution.
 #pragma once
 #include "base/guest_memory.h"
@@ -43,6 +41,9 @@ class RegionBuilder {
   u64 guest_pc(unsigned i) const { return window_->guest_begin + u64{4} * insns_[i].guest_word; }
   bool word_at(u64 pc, u32* word) const;
 
+  // Code of a file was changed or unmapped.
+  void file_code_changed() { nzcv_generation_++; }
+
   u64 constants() const { return reinterpret_cast<u64>(window_->code) + cache::kCodeBegin; }
   // The region holds an address that other processes may have elsewhere: it cannot go to the cache file.
   void set_position_dependent() { position_dependent_ = true; }
@@ -50,6 +51,7 @@ class RegionBuilder {
   // For the emitter.
   void jump(Emitter& e, u64 target);
   void jump_if(Emitter& e, CC cc, u64 target);
+  void jump_if_saving(Emitter& e, CC cc, u64 target, FlagsForm form, u16 image);
   bool jump_if_decided(Emitter& e, CC cc, unsigned nzcv);
   bool live_at_target() const { return insns_[current_].target_live; }
   void call(Emitter& e, u64 target);
@@ -57,7 +59,7 @@ class RegionBuilder {
   void add_cold_indirect(u8* place, bool is_call);
 
   void add_cold_return(u8* place);
-  void mark_flags_home(Emitter& e);
+  void mark_flags(Emitter& e, FlagsForm form);
   // The condition that the next reader of NZCV behind the current instruction asks for; 14 when there is none nearby.
   unsigned reader_condition() const;
 
@@ -67,20 +69,23 @@ class RegionBuilder {
     u32 guest_word;
     a64::Op op;
     a64::RowTraits traits;
-    bool leader, live_in, live_out, target_live;  // NZCV is read later; for a conditional branch, where it leads
+    bool leader, live_in, live_out;
+    bool target_live, next_live;  // of a conditional branch: where it leads, and behind it
   };
+  // What code does first with NZCV. Returns: nothing on some path to its RET, and on all others Overwrites.
+  enum class NzcvUse : u8 { Overwrites = 1, Returns, Reads };
   struct Fixup {
     u8* place;
     u16 target;
   };
-  enum class Cold : u8 { Semantics, Indirect, IndirectCall, Return, Misaligned, Exit };
+  enum class Cold : u8 { Edge, Semantics, Indirect, IndirectCall, Return, Misaligned, Exit };
   struct ColdStub {
     Cold kind;
     u16 index;    // instruction
     u8* place;    // displacement to patch
     u8* back;     // where to continue
     u64 target;   // Exit, Misaligned: guest pc
-    u64 known;    // Exit: host address that the site jumps to already, or 0
+    u64 known;    // Exit: host address that the site jumps to already, or 0; Edge: the image of NZCV, and 16 bits up how EFLAGS hold them
   };
   static constexpr unsigned kMaxColds = 4 * kMaxRegionInsns;  // the most that any template asks for
   static constexpr u32 kMaxRegionCode = 1 << 16;
@@ -97,8 +102,10 @@ class RegionBuilder {
   void decode_run(u32 guest_word);
   a64::RowTraits add_insn(u32 guest_word, u32 word, bool leader);
   void liveness();
-  bool live_at(u64 target, bool callee);
-  bool returns_flags() const { return !window_->of_file; }
+  // How deep calls are followed. At 2, one in twenty saves of perl is for a call that cannot be told; at 3 hardly any.
+  static constexpr unsigned kCallDepth = 3;
+  NzcvUse nzcv_use(u64 pc, unsigned depth);
+  bool live_at(u64 pc);
   bool live_after(unsigned i);
   ColdStub& add_cold() {
     CHECK(colds_ < kMaxColds);
@@ -129,11 +136,21 @@ class RegionBuilder {
   static constexpr unsigned kPieces = 128;
   alignas(64) Piece piece_[kPieces];
   u64 build_;
+  // What nzcv_use answered, while the code that it looked at stays as it is.
+  struct NzcvAnswer {
+    u64 pc;
+    const cache::Window* window;
+    u32 generation;
+    u8 depth;
+    NzcvUse use;
+  };
+  static constexpr unsigned kNzcvAnswers = 512;
+  NzcvAnswer nzcv_answers_[kNzcvAnswers];
+  u32 nzcv_generation_;
   const Piece* piece_at(u64 pc);
   bool changed_;  // a piece of code was read that is not what the cache's file is named by
   u32 entry_word_;
   u32 map_base_, limit_low_, limit_high_;
-  u64 live_at_[64];  // what live_at answered, in the low bits of where
   bool loops_;  // liveness met a branch backwards
   u32 low_;       // lowest guest word of the region
   u8* body_end_;  // in code_

@@ -5,7 +5,7 @@
 // A case is a line "## title", then guest words (eight hex digits; the text behind is filled in), each
 // followed by its host code, indented. --bless writes what is emitted now, and counts.txt: host instructions
 // per guest instruction, per family. The translator runs as for a machine with AVX2, BMI2 and FMA (avx512.txt: with AVX-512VL),
-// whatever this one is; the code is never executed. Behind each case stands a RET, so NZCV is dead there. Addresses
+// whatever this one is; the code is never executed. Behind each case stands a comparison, so NZCV is dead there. Addresses
 // that depend on where the kernel maps things are shown as names.
 #include <capstone/capstone.h>
 #include <dirent.h>
@@ -30,9 +30,9 @@ u64 host_counter_ns() { return 0; }
 
 namespace {
 
-// The case stands in the middle of RETs, so that looking ahead at a branch's target finds something.
+// The case stands in the middle of comparisons and some RETs, so that looking ahead at a branch's target finds something.
 constexpr u64 kMap = 0x20000000, kMapSize = 1 << 16, kCode = kMap + kMapSize / 2;
-constexpr u32 kRet = 0xd65f03c0;
+constexpr u32 kRet = 0xd65f03c0, kCompare = 0xeb1f03ff;
 csh g_capstone;
 a64_to_x64::RegionBuilder g_builder;
 
@@ -66,7 +66,8 @@ std::string replaced(const cs_insn& insn, u64 region, u64 region_end, u64 window
 
 // The text of one case; adds to `count`.
 std::string translate(const std::vector<u32>& words, Count* count) {
-  std::fill_n(reinterpret_cast<u32*>(kMap), kMapSize / 4, kRet);
+  u32* map = reinterpret_cast<u32*>(kMap);
+  for (u64 i = 0; i < kMapSize / 4; i++) map[i] = i % 16 == 15 ? kRet : kCompare;
   std::copy(words.begin(), words.end(), reinterpret_cast<u32*>(kCode));
   cache::Window* w = cache::make_window(kMap, kMap + kMapSize, 0);
   if (w) w->of_file = true;  // what compilers make

@@ -15,10 +15,10 @@ void BL(Emitter& e, Insn i) { e.call(e.pc() + static_cast<u64>(offset(i.imm26(),
 void B_cond(Emitter& e, Insn i) {
   u64 target = e.pc() + static_cast<u64>(offset(i.imm19(), 19));
   if (i.bcond() >= 14) return e.jump(target);  // AL, NV
-  // Before the condition is chosen, for saving may turn a carry into a borrow. Who reads NZCV further down has it in EFLAGS.
-  if (e.live_at_target()) e.settle_flags();
+  // A loop saves before the condition is chosen, for saving may turn a carry into a borrow.
+  if (e.live_at_target() && target <= e.pc()) e.settle_flags();
   CC cc = e.condition(i.bcond());
-  e.jump_if(cc, target);
+  e.branch_if(cc, target);
 }
 
 static void compare_and_branch(Emitter& e, Insn i, CC cc) {

@@ -78,17 +78,22 @@ void Emitter::materialise() {
   home_valid_ = true;
 }
 
+// Loads and stores (Arm ARM C4.1: op0 x1x0), and data processing of floating point (x111), which traps.
+static bool may_fault(u32 word) { return (word >> 25 & 5) == 4 || (word >> 25 & 7) == 7; }
+
 void Emitter::clobber_flags() {
   if (form_ != FlagsForm::Home && !home_valid_ && needed_) {
     materialise();
-    region_.mark_flags_home(*this);
+    region_.mark_flags(*this, FlagsForm::Home);
+  } else if (form_ != FlagsForm::Home && !home_valid_ && may_fault(insn_.word)) {
+    region_.mark_flags(*this, FlagsForm::Unknown);
   }
   form_ = FlagsForm::Home;
 }
 
 void Emitter::set_flags(FlagsForm form) {
-  form_ = live_out_ ? form : FlagsForm::Home;
-  home_valid_ = !live_out_;
+  form_ = form;
+  home_valid_ = false;
   needed_ = live_out_;
 }
 
@@ -279,6 +284,13 @@ void Emitter::jump(u64 target) {
 
 bool Emitter::live_at_target() const { return region_.live_at_target(); }
 
+void Emitter::branch_if(CC cc, u64 target) {
+  if (region_.live_at_target() && form_ != FlagsForm::Home && !home_valid_)
+    region_.jump_if_saving(*this, cc, target, form_, 0);
+  else
+    region_.jump_if(*this, cc, target);
+}
+
 void Emitter::jump_if(CC cc, u64 target) { region_.jump_if(*this, cc, target); }
 
 bool Emitter::jump_if_decided(CC cc, unsigned nzcv) { return region_.jump_if_decided(*this, cc, nzcv); }
@@ -290,6 +302,7 @@ void Emitter::call(u64 target) {
   commit(30, Reg::rax);
   push(Reg::rax);
   region_.call(*this, target);
+  home_valid_ = true;
   pop(Reg::rcx);  // a byte, and 0.1 ns less than LEA: the host's stack engine follows it
 }
 
@@ -322,6 +335,7 @@ void Emitter::call_indirect(Reg target) {
   Mem host = look_up(*this, Reg::rax);
   region_.add_cold_indirect(jcc32(CC::ne), true);
   Assembler::call(host);
+  home_valid_ = true;
   pop(Reg::rcx);
 }
 

@@ -248,6 +248,11 @@ class Emitter : public x64::Assembler {
     form_ = FlagsForm::Home;
     home_valid_ = true;
   }
+  // Nobody needs NZCV, and EFLAGS change.
+  void forget_flags() {
+    form_ = FlagsForm::Home;
+    home_valid_ = false;
+  }
   bool flags_needed() const { return live_out_; }  // does anybody read what this instruction sets?
   // The host condition for an AArch64 one (not AL/NV), loading flags from memory when they are there. Changes rax; may change
   // EFLAGS but keeps NZCV available.
@@ -263,6 +268,8 @@ class Emitter : public x64::Assembler {
   // Unconditional and conditional transfer to a guest pc: inside the region, to known code, or through a patchable exit.
   // When NZCV is live at the target, call settle_flags() before condition(): nothing that changes EFLAGS comes behind that.
   bool live_at_target() const;
+  // A conditional branch after `condition`. NZCV that are live at the target only are saved on the way there.
+  void branch_if(CC cc, u64 target);
   void jump(u64 target);
   void jump_if(CC cc, u64 target);
   // For a conditional comparison: if `cc`, which makes NZCV this, decides the branch behind it, jumps straight there. (Behind it may be
@@ -310,6 +317,14 @@ class Emitter : public x64::Assembler {
     if (!keeps_book_) join();
   }
   void end_instruction();
+  // Where NZCV are now.
+  FlagsForm flags_place() const {
+    return home_valid_ ? FlagsForm::Home : form_ != FlagsForm::Home ? form_ : FlagsForm::Unknown;
+  }
+  void save_flags(FlagsForm form) {  // that EFLAGS hold so
+    form_ = form;
+    materialise();
+  }
   void materialise();  // NZCV from EFLAGS (form_) to memory; keeps EFLAGS; uses rax
 
   RegionBuilder& region_;

@@ -446,7 +446,7 @@ static void add_carry(Emitter& e, Insn i, bool subtract, bool flags) {
     e.mov(64, Reg::rax, Reg::rdx);
     if (!subtract) e.cmc();
   } else {
-    e.flags_in_memory();
+    e.forget_flags();
   }
   e.alu(subtract ? Alu::sbb : Alu::adc, size, Reg::rax, Reg::rcx);
   e.commit(d, Reg::rax);
