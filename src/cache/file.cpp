@@ -417,6 +417,11 @@ void use_directory(int fd, Access access) {
   g_directory_inode = st.st_ino;
   g_access = access;
 }
+void leave_directory() {
+  g_access = Access::None;
+  if (g_index) unmap_engine_pages(g_index, kIndexBytes);
+  g_index = nullptr;
+}
 int directory() { return g_directory; }
 Access directory_access() { return g_access; }
 void set_translator(const Translator& t) { g_translator = t; }

@@ -23,6 +23,8 @@ enum class Access : u8 { None, ReadOnly, ReadWrite };
 
 // The directory, from now on: a descriptor that stays open, hidden from the guest.
 void use_directory(int fd, Access access);
+// No more: the index is unmapped, nothing is opened. Windows are the caller's.
+void leave_directory();
 int directory();
 Access directory_access();
 // May `fd` be used as one? On a file system of this machine, owned by the effective user or root, writable by nobody else; no more than read-only unless it is

@@ -229,6 +229,15 @@ void remove_variable(Program& p, const char* name, size_t length) {
   p.envc = kept;
 }
 
+// Of a program that gained privileges (AT_SECURE): as ld.so cuts LD_*, so that its children, which are no longer secure, do not
+// take orders from its caller.
+void remove_own_variables(Program& p) {
+  u64 kept = 0;
+  for (u64 i = 0; i < p.envc; i++)
+    if (!begins(text(p.envp[i]), "GRUS_") && !begins(text(p.envp[i]), "QEMU_LD_PREFIX=")) p.envp[kept++] = p.envp[i];
+  p.envc = kept;
+}
+
 // What was asked for goes to standard output.
 [[noreturn]] void answer(const char* format, const char* text) {
   set_log_fd(1);
@@ -517,7 +526,8 @@ int open_directory(const char* path) {
 
 // The directory of the translation cache: what another engine or the tool hands over, what GRUS_CACHE names, the user's, the
 // system's. Never made here: HOME may be the image that is being built. What is to be shown is translated anew.
-void open_cache(const HostStart& host, Program& p, int inherited, Task& task) {
+// A program under seccomp gets none: what it is confined for is not to change what others execute.
+void open_cache(const HostStart& host, Program& p, int inherited, bool confined, Task& task) {
   const char* handed = environment(host, "GRUS_CACHE_FD");  // from the tool
   if (handed && inherited < 0 && !g_options.secure) {
     i64 n = -1;
@@ -528,7 +538,7 @@ void open_cache(const HostStart& host, Program& p, int inherited, Task& task) {
   }
   if (handed) remove_variable(p, "GRUS_CACHE_FD", 13);
   const char* choice = environment(host, "GRUS_CACHE");
-  bool off = g_options.secure || g_options.interpret || g_options.dump || g_options.perf_map || (choice && equal(choice, "off"));
+  bool off = g_options.secure || confined || g_options.interpret || g_options.dump || g_options.perf_map || (choice && equal(choice, "off"));
   if (choice && equal(choice, "ro")) g_options.cache_read_only = true;
   if (off) {
     if (inherited >= 0) host_syscall(__NR_close, static_cast<u64>(inherited));
@@ -659,7 +669,8 @@ void start_main(void* argument) {
     if (flavour && equal(flavour, "avx2")) x64::restrict_features(&x64::g_features, x64::Flavour::Avx2);
   }
 
-  open_cache(host, p, handover.cache_fd, task);
+  open_cache(host, p, handover.cache_fd, handover.seccomp_fd >= 0, task);
+  if (g_options.secure) remove_own_variables(p);
   if (p.cache_mode) work_on_cache(task, p.cache_mode, p.execfn);
 
   if (p.fd < 0) {

@@ -12,6 +12,7 @@
 #include "base/host_syscall.h"
 #include "base/memory.h"
 #include "linux/abi/open_flags.h"
+#include "linux/confinement.h"
 #include "linux/handlers.h"
 #include "linux/identity.h"
 #include "linux/user_memory.h"
@@ -168,6 +169,7 @@ i64 sys_getdents64(Task& task, const u64 (&a)[6]) {
 }
 
 i64 sys_unshare(Task& task, const u64 (&a)[6]) {
+  before_namespaces(task, a[0]);
   const i64 r = host_syscall(__NR_unshare, a[0]);
   if (r == 0 && a[0] & CLONE_FILES) unshare_files(task);
   return r;

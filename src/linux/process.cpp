@@ -14,6 +14,7 @@
 #include "base/lock.h"
 #include "base/memory.h"
 #include "engine/statistics.h"
+#include "linux/confinement.h"
 #include "linux/handlers.h"
 #include "linux/process.h"
 #include "linux/signal.h"
@@ -214,6 +215,7 @@ i64 clone_shared_memory(Task& task, const CloneRequest& r) {
 }
 
 i64 do_clone(Task& task, const CloneRequest& r) {
+  before_namespaces(task, r.flags);  // the child's descriptors are copies
   // What the kernel would refuse for any memory is refused there, except that it sees our own stack and TLS.
   return r.flags & kCloneVm ? clone_shared_memory(task, r) : clone_copied_memory(task, r);
 }

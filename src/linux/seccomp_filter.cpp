@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The checks and the machine of kernel/seccomp.c and net/core/filter.c, restricted to what seccomp allows.
+#include "linux/confinement.h"
 #include "linux/seccomp_filter.h"
 
 #include <asm/errno.h>
@@ -256,6 +257,7 @@ SignalInfo sigsys_info(const Task& task, u32 number, u32 reason) {
 
 i64 set_mode_strict(Task& task) {
   if (task.seccomp_mode == SECCOMP_MODE_FILTER) return -EINVAL;
+  leave_cache(task);
   task.seccomp_mode = SECCOMP_MODE_STRICT;
   return 0;
 }
@@ -300,6 +302,7 @@ i64 set_mode_filter(Task& task, u64 flags, u64 argument) {
     engine_free(filter, bytes);
     return error;
   }
+  leave_cache(task);
   filter->previous = task.seccomp;
   filter->length = program.length;
   filter->log = flags & SECCOMP_FILTER_FLAG_LOG;

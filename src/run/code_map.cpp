@@ -299,6 +299,10 @@ void return_claims() {
   for (u32 k = 0; k < g_by_host.count; k++) cache::return_claims(*g_by_host[k]);
 }
 
+void stop_publishing() {
+  for (u32 k = 0; k < g_by_host.count; k++) cache::stop_publishing(*g_by_host[k]);
+}
+
 void detach_windows() {
   for (u32 k = 0; k < g_by_host.count; k++) CHECK(cache::detach(*g_by_host[k]));
 }

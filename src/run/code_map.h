@@ -40,6 +40,7 @@ u32 count_cached_windows();
 // In a child after fork.
 void drop_claims();
 void return_claims();  // at the process's end
+void stop_publishing();  // of every window
 // Every window becomes private.
 void detach_windows();
 

@@ -299,6 +299,12 @@ void move_translation_cache(int from, int to) {
   if (cache::directory() == from) cache::use_directory(to, cache::directory_access());
 }
 
+void leave_translation_cache() {
+  LockGuard guard(translator_lock);
+  stop_publishing();
+  cache::leave_directory();
+}
+
 void finish() {
   if (!translator_lock.try_acquire()) return;
   return_claims();

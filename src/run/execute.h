@@ -23,6 +23,9 @@ void register_locks();
 // Translations come from, and go to, this directory (cache/file.h) from now on; and its descriptor has a new number.
 void use_translation_cache(int directory, cache::Access access);
 void move_translation_cache(int from, int to);
+// Nothing in this memory leads to where others' translations could be changed, from now on; what is mapped stays in use. The
+// descriptor is the caller's.
+void leave_translation_cache();
 
 // The process ends by exit_group; other threads may still run.
 void finish();

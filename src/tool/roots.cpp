@@ -91,8 +91,9 @@ std::vector<std::string> mmdebstrap_command(const CreateOptions& options, const 
 
 // In a namespace of its own the registration is private and ends with it.
 int build_in_namespace(const CreateOptions& options, const fs::path& engine, const fs::path& target) {
-  hand_over_code_directory(code_directory());
+  std::filesystem::path code = code_directory();
   enter_user_namespace(Mapping::Full);
+  hand_over_code_directory(code);
   mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   Binfmt private_handlers(Binfmt::kDefaultDirectory);
   private_handlers.mount_private();

@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -224,6 +225,12 @@ void hand_over_code_directory(const fs::path& directory) {
   // The engine takes a descriptor for the cache only when it finds this file in it: the number may have been reused.
   int index = openat(fd, "index", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (index >= 0) close(index);
+  // Where the caller may: as a mount of its own that is nowhere in the tree, so that ".." does not lead out of it into what a root
+  // or a jail of the guest hides.
+  if (int mount = static_cast<int>(syscall(SYS_open_tree, fd, "", OPEN_TREE_CLONE | AT_EMPTY_PATH)); mount >= 0) {
+    close(fd);
+    fd = mount;
+  }
   int high = fcntl(fd, F_DUPFD, 500);  // out of the way of scripts that use small numbers
   if (high >= 0) {
     close(fd);

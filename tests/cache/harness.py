@@ -79,6 +79,8 @@ class CacheTest(unittest.TestCase):
         cls.tricks = cls.base / "tricks"
         shutil.copy(OPTIONS.work, cls.work)
         shutil.copy(OPTIONS.tricks, cls.tricks)
+        cls.confined = cls.base / "confined"
+        shutil.copy(OPTIONS.confined, cls.confined)
         cls.locks = cls.base / "locks"
         shutil.copy(OPTIONS.locks, cls.locks)
         old(cls.locks)
@@ -162,6 +164,8 @@ def main(module):
     parser.add_argument("--work", required=True)
     parser.add_argument("--tricks", required=True)
     parser.add_argument("--locks", required=True)
+    parser.add_argument("--confined", required=True)
+    parser.add_argument("--grus", required=True)
     OPTIONS, rest = parser.parse_known_args()
     result = unittest.main(module=module, argv=[sys.argv[0], *rest], exit=False).result
     if not result.wasSuccessful():

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "linux/confinement.h"
 #include "linux/handlers.h"
 #include "linux/signal.h"
 
@@ -24,6 +25,7 @@ namespace linux {
 // Exit statuses that the tests look for.
 void default_action(Task&, const SignalInfo& info) { _Exit(100 + info.signo); }
 bool force_signal(Task&, const SignalInfo& info) { _Exit(100 + info.signo); }
+void leave_cache(Task&) {}
 i64 sys_exit(Task&, const u64 (&a)[6]) { _Exit(200 + static_cast<int>(a[0])); }
 
 }  // namespace linux
