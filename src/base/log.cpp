@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "base/host_syscall.h"
+#include "base/version.h"
 
 namespace grus {
 namespace {
@@ -162,7 +163,9 @@ void fatal(int status, const char* format, ...) {
 }
 
 void check_failed(const char* what, const char* file, int line) {
-  log_line("internal error: %s at %s:%d", what, file, line);
+  for (const char* s = file; *s; s++)  // wherever it was built
+    if (s[0] == 's' && s[1] == 'r' && s[2] == 'c' && s[3] == '/') file = s;
+  log_line("internal error: %s at %s:%d; grus %s; %s", what, file, line, kVersion, kReportIt);
   // SIGABRT with the default action, so that the parent sees a crash and not an exit status.
   u64 act[4] = {}, abort_set = u64{1} << 5;
   host_syscall(__NR_rt_sigaction, 6, ptr(act), 0, 8);

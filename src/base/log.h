@@ -21,6 +21,9 @@ constexpr int kOwnFailure = 125;
 // A user's error: one line, exit status. Never used once the guest runs.
 [[noreturn, gnu::format(printf, 2, 3)]] void fatal(int status, const char* format, ...);
 
+// The end of a line about a mistake of the engine's own.
+inline constexpr char kReportIt[] = "report it with this line to the Grus issue tracker";
+
 [[noreturn]] void check_failed(const char* what, const char* file, int line);
 #define CHECK(condition) \
   do {                   \

@@ -5,6 +5,9 @@
 
 namespace grus {
 
+// The line about a guest that died (linux/death_report.cpp).
+enum class LogWanted : u8 { OnTerminal, Always, Never };
+
 struct EngineOptions {
   const char* prefix = nullptr;  // -L, QEMU_LD_PREFIX: where the guest's interpreter is looked for first
   const char* dump = nullptr;    // --dump=what[,what][:begin-end], GRUS_DUMP
@@ -12,6 +15,7 @@ struct EngineOptions {
   bool strace = false;     // --strace, GRUS_STRACE
   bool stats = false;      // --stats, GRUS_STATS
   bool perf_map = false;         // --perf-map, GRUS_PERF_MAP
+  LogWanted log = LogWanted::OnTerminal;  // GRUS_LOG=1, 0
   bool interpret = false;  // --interpret, GRUS_INTERPRET: semantics only
   bool cache_read_only = false;  // GRUS_CACHE=ro
   u32 features = 0;        // what the CPU offers, for the next engine (x64::pack_features)

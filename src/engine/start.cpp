@@ -210,6 +210,8 @@ void read_environment(const HostStart& host) {
   g_options.stats |= environment_flag(host, "GRUS_STATS");
   g_options.perf_map |= environment_flag(host, "GRUS_PERF_MAP");
   g_options.interpret |= environment_flag(host, "GRUS_INTERPRET");
+  if (const char* log = environment(host, "GRUS_LOG"); log && *log)
+    g_options.log = equal(log, "0") ? LogWanted::Never : LogWanted::Always;
   const char* lockstep = environment(host, "GRUS_LOCKSTEP");
   if (!g_options.lockstep && lockstep && *lockstep && !equal(lockstep, "0"))
     g_options.lockstep = lockstep_length(lockstep);
@@ -638,7 +640,7 @@ void start_main(void* argument) {
   if (engine_fd < 0) engine_fd = open_engine(host);
   if (engine_fd >= 0) engine_fd = linux::hide_fd(engine_fd, linux::kEngineFd);
   int log = handover.log_fd;
-  if (g_options.strace || g_options.stats || g_options.dump || g_options.lockstep) {
+  if (g_options.strace || g_options.stats || g_options.dump || g_options.lockstep || g_options.log == LogWanted::Always) {
     if (log < 0) {
       i64 copy = host_syscall(__NR_fcntl, 2, F_DUPFD_CLOEXEC, 3);
       log = is_error(copy) ? -1 : static_cast<int>(copy);

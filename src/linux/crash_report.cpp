@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The engine's own fault: one report with everything needed to look for it, then death by the same signal.
+// The engine's own fault: one line that says so, with what is needed to look for it and where to send it; the registers; then death
+// by the same signal.
 #include <asm/sigcontext.h>
 #include <asm/signal.h>
 #include <asm/ucontext.h>
@@ -7,6 +8,7 @@
 #include "base/guest_memory.h"
 #include "base/host_syscall.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "linux/signal.h"
 #include "run/execute.h"
 
@@ -28,13 +30,12 @@ void die_of_engine_fault(Task* task, int sig, const SignalInfo& info, void* host
   u64 guest_pc = run::guest_pc_of(mc.rip);
   bool translated = guest_pc != 0;
   if (!translated) guest_pc = cpu.pc;
-  log_line("engine fault: signal %d code %d address 0x%lx, host pc 0x%lx (image+0x%lx)%s", sig, info.code,
-           info.addr, static_cast<u64>(mc.rip), static_cast<u64>(mc.rip) - ptr(__ehdr_start),
-           translated ? ", in translated code" : "");
   u32 word = 0;
   bool readable = !load_guest(GuestAddr(guest_pc), &word);
-  log_line("guest pc 0x%lx instruction %s%08x nzcv %x fpcr %x tid %d pid %d", guest_pc,
-           readable ? "" : "unreadable ", word, cpu.nzcv(), cpu.fpcr, task->tid, task->pid);
+  log_line("engine fault: signal %d code %d address 0x%lx, host pc 0x%lx (image+0x%lx)%s, guest pc 0x%lx instruction %s%08x; grus %s; %s",
+           sig, info.code, info.addr, static_cast<u64>(mc.rip), static_cast<u64>(mc.rip) - ptr(__ehdr_start),
+           translated ? " in translated code" : "", guest_pc, readable ? "" : "unreadable ", word, kVersion, kReportIt);
+  log_raw("  nzcv %x fpcr %x tid %d pid %d\n", cpu.nzcv(), cpu.fpcr, task->tid, task->pid);
   for (unsigned i = 0; i < 31; i++) log_raw("  x%02u=%016lx%s", i, cpu.x[i], i % 4 == 3 ? "\n" : "");
   log_raw("  sp=%016lx\n", cpu.sp);
   log_raw("  host rax=%016lx rcx=%016lx rdx=%016lx rbx=%016lx rsp=%016lx rbp=%016lx\n",

@@ -366,6 +366,7 @@ bool seccomp_allows(Task& task, u32 number, const u64 (&a)[6], i64* result) {
       }
       [[fallthrough]];
     default:
+      report_death(task, sigsys_info(task, number, low));
       default_action(task, sigsys_info(task, number, low));
       die(task, kSigsys);
   }

@@ -77,7 +77,10 @@ void deliver_one(Task& task, const SignalInfo& info) {
     // The action changed after the host's handler had taken the signal, or it is a fault signal, which it
     // always takes.
     if (action.handler == kSigDfl && !ignored_by_default(info.signo)) {
-      if (kFaultSignals & signal_bit(info.signo)) report_statistics();
+      if (kFaultSignals & signal_bit(info.signo)) {
+        report_death(task, info);
+        report_statistics();
+      }
       default_action(task, info);
     }
     if (task.has_restore_blocked) {
@@ -133,6 +136,7 @@ bool force_signal(Task& task, const SignalInfo& raised) {
   }
   if (fatal) {
     if (strace_enabled) strace_signal(task, info);
+    report_death(task, info);
     report_statistics();
     default_action(task, info);
   }

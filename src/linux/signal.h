@@ -52,6 +52,10 @@ void keep_pending_fault(Task& task, const SignalInfo& info);
 // --- crash_report.cpp ---
 [[noreturn]] void die_of_engine_fault(Task* task, int sig, const SignalInfo& info, void* host_context);
 
+// --- death_report.cpp ---
+// Before default_action(), of a signal that the guest brought upon itself. Prints where somebody wants to see it.
+void report_death(const Task& task, const SignalInfo& info);
+
 // --- signal.cpp ---
 // Delivers what was taken, until nothing more is to be delivered. Called before guest code runs.
 void deliver_signals(Task& task);

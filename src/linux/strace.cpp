@@ -263,18 +263,21 @@ void strace_end(StraceLine& line, i64 result) {
   write_line(line);
 }
 
-void strace_signal(const Task& task, const SignalInfo& info) {
+const char* signal_name(int sig, char (&buffer)[16]) {
   static constexpr char kNames[][10] = {"0",       "SIGHUP",  "SIGINT",  "SIGQUIT", "SIGILL",    "SIGTRAP", "SIGABRT", "SIGBUS",
                                         "SIGFPE",  "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2",   "SIGPIPE", "SIGALRM", "SIGTERM",
                                         "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG",
                                         "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",  "SIGPWR",  "SIGSYS"};
+  if (sig >= 0 && static_cast<size_t>(sig) < sizeof kNames / sizeof kNames[0]) return kNames[sig];
+  format_to(buffer, sizeof buffer, "signal %d", sig);
+  return buffer;
+}
+
+void strace_signal(const Task& task, const SignalInfo& info) {
   StraceLine line{};
   add(line, "%d --- ", static_cast<int>(task.tid));
-  const auto sig = static_cast<unsigned>(info.signo);
-  if (sig < sizeof kNames / sizeof kNames[0])
-    add(line, "%s", kNames[sig]);
-  else
-    add(line, "signal %d", info.signo);
+  char buffer[16];
+  add(line, "%s", signal_name(info.signo, buffer));
   add(line, " code %d", info.code);
   if (info.code > 0 && (kFaultSignals & signal_bit(info.signo)))
     add(line, " address 0x%lx", info.addr);

@@ -23,6 +23,9 @@ void strace_end(StraceLine& line, i64 result);
 // "EINTR" for 4, nullptr for numbers without a name.
 const char* errno_name(unsigned error);
 
+// "SIGSEGV" for 11, "signal 40" for those without a name (in `buffer`).
+const char* signal_name(int sig, char (&buffer)[16]);
+
 // A signal that the engine delivers: to a handler, or as the guest's death. (What the host delivers by default is not seen.)
 void strace_signal(const Task& task, const SignalInfo& info);
 

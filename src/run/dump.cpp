@@ -6,6 +6,7 @@
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "guest/aarch64/disasm.h"
+#include "run/symbols.h"
 
 namespace grus::run {
 namespace {
@@ -108,9 +109,17 @@ void add_to_perf_map(const a64_to_x64::RegionBuilder& builder, const cache::Wind
     if (!is_error(from)) host_syscall(__NR_close, static_cast<u64>(from));
   }
   g_perf_pid = pid;
-  char line[96];
-  size_t n = format_to(line, sizeof line, "%lx %x guest_0x%lx\n", ptr(w.code) + r.host_begin,
-                       r.host_end - r.host_begin, builder.guest_pc(0));
+  Location location;
+  find_location_again(builder.guest_pc(0), w.guest_begin, w.guest_end, &location);
+  char line[320];
+  size_t n = format_to(line, sizeof line, "%lx %x ", ptr(w.code) + r.host_begin, r.host_end - r.host_begin);
+  // The regions of a function have one name: perf adds them up.
+  if (location.symbol[0])
+    n += format_to(line + n, sizeof line - n, "%s [%s]\n", location.symbol, location.module);
+  else if (location.module[0])
+    n += format_to(line + n, sizeof line - n, "%s+0x%lx\n", location.module, location.address);
+  else
+    n += format_to(line + n, sizeof line - n, "guest_0x%lx\n", builder.guest_pc(0));
   host_syscall(__NR_write, static_cast<u64>(fd), ptr(line), n);
   host_syscall(__NR_close, static_cast<u64>(fd));
 }

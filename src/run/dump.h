@@ -13,7 +13,7 @@ namespace grus::run {
 // `what`: "decode", "host" or both with a comma, then optionally ":BEGIN-END", guest addresses in
 // hexadecimal: only regions with an instruction in there. false: it is none of this.
 bool set_dump(const char* what);
-// Writes /tmp/perf-PID.map: one line per region, named by its guest address.
+// Writes /tmp/perf-PID.map: one line per region, named by the guest's function, else by its address.
 void set_perf_map();
 
 bool shows_regions();

@@ -36,6 +36,28 @@ grep -q '^grus: pid [0-9]*: by semantics LDR_uimm [0-9]*$' "$work/rows" || fail 
 grep -q '^[0-9]* --- SIGSEGV code 1 address 0x8 at pc 0x[0-9a-f]* ---$' "$work/fault" || fail "a signal in --strace" "$work/fault"
 grep -q '^grus: pid [0-9]*: .* times to checked floating point$' "$work/fault" || fail "counters at a death by fault" "$work/fault"
 
+# U8: the line about a guest that died: asked for or on a terminal, never in a build's log.
+unset GRUS_LOG
+for mode in fault jump abort; do
+  "$engine" "$guest" $mode >/dev/null 2>"$work/died"  # the shell has its say there too
+  [ $? -ge 128 ] && ! grep -q grus "$work/died" || fail "unasked, $mode says nothing" "$work/died"
+done
+GRUS_LOG=1 "$engine" "$guest" fault >/dev/null 2>"$work/died"
+[ $? = 139 ] && [ "$(grep -c grus "$work/died")" = 1 ] || fail "one line about a fault" "$work/died"
+place='+0x[0-9a-f]* (spin.guest+0x[0-9a-f]*)'
+grep -q "^grus: spin.guest\[[0-9]*\] died of SIGSEGV at address 0x8: pc 0x[0-9a-f]* is store$place, called from caller$place, main$place, " "$work/died" ||
+  fail "pc, function, module, callers" "$work/died"
+address=$(sed -n 's/.* is store+0x[0-9a-f]* (spin.guest+\(0x[0-9a-f]*\)).*/\1/p' "$work/died")
+aarch64-linux-gnu-addr2line -fe "$guest" "$address" 2>/dev/null | grep -q '^store$' || fail "addr2line finds $address" "$work/died"
+GRUS_LOG=1 "$engine" "$guest" jump >/dev/null 2>"$work/died"
+grep -q ' pc 0x123450 is in no file, called from main+0x' "$work/died" || fail "a jump to nowhere has a caller" "$work/died"
+GRUS_LOG=1 "$engine" "$guest" abort >/dev/null 2>"$work/died"
+[ $? = 134 ] && grep -q 'died of SIGABRT: .* abort+0x[0-9a-f]* .* main+0x' "$work/died" || fail "abort(), with standard error closed" "$work/died"
+script -qec "$engine $guest fault" "$work/terminal" >/dev/null </dev/null
+grep -q 'died of SIGSEGV' "$work/terminal" || fail "on a terminal" "$work/terminal"
+GRUS_LOG=0 script -qec "$engine $guest fault" "$work/terminal" >/dev/null </dev/null
+grep -q 'died of SIGSEGV' "$work/terminal" && fail "GRUS_LOG=0 says no" "$work/terminal"
+
 "$engine" --perf-map "$guest" for-ever >"$work/up" &
 pid=$!
 for i in $(seq 100); do grep -q up "$work/up" && break; sleep 0.1; done
@@ -43,11 +65,13 @@ cp "/tmp/perf-$pid.map" "$work/map" || fail "a perf map"
 kill $pid
 wait $pid 2>/dev/null
 rm -f "/tmp/perf-$pid.map"
-grep -qvE '^[0-9a-f]+ [0-9a-f]+ guest_0x[0-9a-f]+$' "$work/map" && fail "lines of the perf map" "$work/map"
+grep -qvE '^[0-9a-f]+ [0-9a-f]+ (guest_0x[0-9a-f]+|.* \[spin.guest\]|spin.guest\+0x[0-9a-f]+)$' "$work/map" && fail "lines of the perf map" "$work/map"
+grep -q ' known \[spin.guest\]$' "$work/map" || fail "U13: the guest's functions in the perf map" "$work/map"
 [ "$(wc -l <"$work/map")" -gt 20 ] || fail "every region is in the perf map" "$work/map"
 
 "$derail" "$engine" "$guest" 2>"$work/report" || fail "the engine's own fault ends it (derail: $?)" "$work/report"
-for what in 'engine fault: signal 11' 'host pc 0x10 ' 'guest pc 0x[0-9a-f]* instruction' 'x00=' 'sp=' 'host rax='; do
+own='^grus: engine fault: signal 11 .* host pc 0x10 .* guest pc 0x[0-9a-f]* instruction .*; grus [0-9.]* (.*); report it with this line to the Grus issue tracker$'
+for what in "$own" 'x00=' 'sp=' 'host rax='; do
   grep -q "$what" "$work/report" || fail "the report says: $what" "$work/report"
 done
 "$engine" --stats "$relink" >"$work/relinked" 2>"$work/counts" || fail "rewritten code: status $?" "$work/relinked"

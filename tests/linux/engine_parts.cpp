@@ -24,6 +24,7 @@ namespace linux {
 
 // Exit statuses that the tests look for.
 void default_action(Task&, const SignalInfo& info) { _Exit(100 + info.signo); }
+void report_death(const Task&, const SignalInfo&) {}
 bool force_signal(Task&, const SignalInfo& info) { _Exit(100 + info.signo); }
 void leave_cache(Task&) {}
 i64 sys_exit(Task&, const u64 (&a)[6]) { _Exit(200 + static_cast<int>(a[0])); }
