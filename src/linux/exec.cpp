@@ -7,9 +7,12 @@
 #include "linux/exec.h"
 
 #include <asm/stat.h>
+#include <asm/statfs.h>
+#include <linux/capability.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/memfd.h>
+#include <linux/prctl.h>
 
 #include <initializer_list>
 
@@ -185,6 +188,31 @@ bool gains_privileges(const struct stat& st, int fd) {
   u8 capabilities[24];
   return host_syscall(__NR_fgetxattr, static_cast<u64>(fd), ptr("security.capability"), ptr(capabilities),
                       sizeof capabilities) > 0;
+}
+
+// A file whose capabilities the caller's bounding set does not let through is not executed at all, not even by root, when it says
+// that they are effective from the start (security/commoncap.c, bprm_caps_from_vfs_caps).
+i64 check_capabilities(int fd) {
+  struct vfs_ns_cap_data file {};
+  const i64 size = host_syscall(__NR_fgetxattr, static_cast<u64>(fd), ptr("security.capability"), ptr(&file), sizeof file);
+  if (size < i64{XATTR_CAPS_SZ_1} || !(file.magic_etc & VFS_CAP_FLAGS_EFFECTIVE)) return 0;
+  // With a root of its own it is some other user namespace's: the kernel shows ours as revision 2.
+  if ((file.magic_etc & VFS_CAP_REVISION_MASK) == VFS_CAP_REVISION_3) return 0;
+  struct statfs fs;
+  constexpr u64 kNoSetId = 2;  // ST_NOSUID: the file confers nothing
+  if (!host_syscall(__NR_fstatfs, static_cast<u64>(fd), ptr(&fs)) && static_cast<u64>(fs.f_flags) & kNoSetId) return 0;
+  struct __user_cap_header_struct header {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct own[2] = {};
+  host_syscall(__NR_capget, ptr(&header), ptr(own));
+  for (unsigned capability = 0; capability < 64; capability++) {
+    const unsigned word = capability / 32;
+    const u32 bit = 1u << capability % 32;
+    // -EINVAL: a capability that this kernel does not know.
+    if (file.data[word].permitted & bit && !(file.data[word].inheritable & own[word].inheritable & bit) &&
+        host_syscall(__NR_prctl, PR_CAPBSET_READ, capability) == 0)
+      return -EPERM;
+  }
+  return 0;
 }
 
 // A guest's array of string pointers, copied without tags, with room before and behind.
@@ -388,15 +416,18 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
     Target next;
     if (i64 error = open_target(task, AT_FDCWD, interpreter, 0, &next)) return error;
     if (next.readable.fd < 0) return exec_natively();
+    // Nothing runs here yet that /proc/self/exe could stand for, and the engine would be given the same script again, for ever.
+    if (task.files->exe_fd < 0 && is_engine_inode(next.st.st_dev, next.st.st_ino)) return -ELOOP;
     target.path_only.take(next.path_only);
     target.readable.take(next.readable);
     target.st = next.st;
   }
   if (i64 error = check_guest_elf(target.readable.fd)) return error;
   if (flags & kExecCheck) return 0;
+  if (i64 error = check_capabilities(target.readable.fd)) return error;
   // The engine through its own descriptor gains nothing: the file's own privileges take a handler with flag
-  // C.
-  if (!replaced && gains_privileges(target.st, target.readable.fd)) {
+  // C. A script's are its interpreter's.
+  if (gains_privileges(target.st, target.readable.fd)) {
     i64 error = exec_natively();
     if (error != -ENOEXEC) return error;
   }
