@@ -15,5 +15,6 @@ inline constexpr unsigned kModuleZoneCount = 64;
 inline constexpr u64 kWindowDelta = u64{1} << 30;  // from a module to its code window
 inline constexpr u64 kEngineArena = 0x7d00'0000'0000;
 inline constexpr u64 kEngineArenaSize = u64{1} << 40;
+inline constexpr u64 kNeverMapped = kEngineArena + kEngineArenaSize - 4096;  // the arena's last page
 
 }  // namespace grus::address_map

@@ -33,6 +33,8 @@ void set_host_thread_block(HostThreadBlock* block) {
   g_have_thread_block = true;
 }
 
+bool have_host_thread_block() { return g_have_thread_block; }
+
 bool Lock::is_mine() const { return owner() == current_tid(); }
 
 bool Lock::try_acquire() { return compare_exchange(&word_, 0, current_tid()); }

@@ -15,10 +15,12 @@ namespace grus {
 struct HostThreadBlock {
   u32 tid;
   u32 unused;
+  u64 outside_sp;  // while the host's vDSO runs: where to go on when it faults (linux/vdso/host_clock.cpp)
 };
 // Makes `block` the calling thread's (arch_prctl); threads made later get theirs by CLONE_SETTLS. Until the
 // first call the process is single threaded and locks are owned by "1".
 void set_host_thread_block(HostThreadBlock* block);
+bool have_host_thread_block();
 
 class Lock {
  public:

@@ -109,9 +109,8 @@ void know_fixed_ranges() {
 void* map_apart_locked(size_t bytes, PageUse use) {
   u64 prot = PROT_READ | PROT_WRITE | (use == PageUse::Code ? PROT_EXEC : 0);
   u64 step = (bytes + kAlign - 1) / kAlign * kAlign + kAlign;  // with the gap
-  constexpr u64 kArenaEnd = address_map::kEngineArena + address_map::kEngineArenaSize;
   for (int attempts = 0; attempts < 4096; attempts++) {
-    if (g_next + step > kArenaEnd) g_next = address_map::kEngineArena;
+    if (g_next + step > address_map::kNeverMapped) g_next = address_map::kEngineArena;
     u64 at = (g_next + 2 * kAlign - 1) & ~(kAlign - 1);
     g_next = at - kAlign + step;
     i64 p = map(at, bytes, prot, MAP_FIXED_NOREPLACE);
@@ -159,7 +158,7 @@ void* map_engine_file(size_t bytes, int fd, u64 prot, u64 flags) {
   LockGuard guard(g_pages_lock);
   know_fixed_ranges();
   for (int attempts = 0; attempts < 64; attempts++) {
-    if (g_next + step > address_map::kEngineArena + address_map::kEngineArenaSize) g_next = address_map::kEngineArena;
+    if (g_next + step > address_map::kNeverMapped) g_next = address_map::kEngineArena;
     u64 at = (g_next + 2 * kAlign - 1) & ~(kAlign - 1);
     g_next = at - kAlign + step;
     i64 p = host_syscall(__NR_mmap, at, bytes, prot, flags | MAP_FIXED_NOREPLACE, static_cast<u64>(fd), 0);
@@ -187,6 +186,16 @@ bool is_engine_memory(u64 a, u64 n) {
   size_t i = first_range_ending_after(a);
   if (n == 0 || i == g_range_count) return false;
   return g_ranges[i].begin <= a || g_ranges[i].begin - a < n;
+}
+
+bool next_engine_range(u64 a, u64* begin, u64* end) {
+  LockGuard guard(g_pages_lock);
+  know_fixed_ranges();
+  const size_t i = first_range_ending_after(a);
+  if (i == g_range_count) return false;
+  *begin = g_ranges[i].begin;
+  *end = g_ranges[i].end;
+  return true;
 }
 
 void claim_engine_range(u64 a, u64 n) {

@@ -26,6 +26,8 @@ void unmap_engine_pages(void* p, size_t bytes);
 void* map_engine_file(size_t bytes, int fd, u64 prot, u64 flags);
 // True when [a, a+n) touches memory that belongs to the engine: its image, arena, windows.
 bool is_engine_memory(u64 a, u64 n);
+// The first range of the engine's that ends above `a`; false: there is none.
+bool next_engine_range(u64 a, u64* begin, u64* end);
 // Declares memory mapped elsewhere (a code window beside its module) as the engine's, and back.
 void claim_engine_range(u64 a, u64 n);
 void release_engine_range(u64 a, u64 n);

@@ -722,7 +722,9 @@ extern "C" [[noreturn]] void grus_engine_start(grus::u64* sp) {
   if (host.aux[AT_EXECFD] != ~u64{0} && host_syscall(__NR_access, ptr("/proc/self/exe"), 0))
     host.image_fd = copy_image();
   set_log_fd(2);
-  linux::host_clock_init(host.aux[AT_SYSINFO_EHDR]);
+  // The name of the program that was started is the last string on the stack, eight zero bytes follow (fs/exec.c, bprm_mm_init).
+  const char* name = reinterpret_cast<const char*>(host.aux[AT_EXECFN]);
+  linux::host_clock_init(host.aux[AT_SYSINFO_EHDR], name ? page_up(ptr(name + __builtin_strlen(name) + 1 + 8)) : 0);
   host.task = linux::new_initial_task();
   if (!host.task) fatal(kOwnFailure, "out of memory");
   u8* stack = static_cast<u8*>(host.task->engine_stack);

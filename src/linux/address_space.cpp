@@ -159,10 +159,9 @@ i64 map_in_module_zone(u64 size, u64 reserve, u64 alignment, u64 prot, u64 flags
         return p;
     }
   }
-  if (alignment <= kStep) return host_syscall(__NR_mmap, 0, size, prot, flags, static_cast<u64>(fd), offset);
+  if (alignment <= kStep) return map_anywhere(size, prot, flags, fd, offset);
   // The kernel's choice, aligned: reserve more than needed, then map over the aligned part.
-  i64 p = host_syscall(__NR_mmap, 0, size + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                       ~u64{0}, 0);
+  i64 p = map_anywhere(size + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (is_error(p)) return p;
   u64 at = (static_cast<u64>(p) + alignment - 1) & ~(alignment - 1);
   host_syscall(__NR_munmap, static_cast<u64>(p), size + alignment);
@@ -230,28 +229,85 @@ bool for_each_host_mapping(void (*f)(void*, u64, u64), void* context) {
   return true;
 }
 
-void for_each_guest_part(u64 begin, u64 end, void (*f)(void*, u64, u64), void* context) {
-  struct Walk {
-    u64 at, end;
-    void (*f)(void*, u64, u64);
-    void* context;
-    u64 parts[2 * 64];
-    unsigned count;
-  } walk{begin, end, f, context, {}, 0};
-  // The callback of for_each_engine_range runs under the range table's lock: only collect there.
-  for_each_engine_range(
-      [](void* c, u64 b, u64 e) {
-        Walk& w = *static_cast<Walk*>(c);
-        if (e <= w.at || b >= w.end || w.count == 64) return;
-        if (b > w.at) {
-          w.parts[2 * w.count] = w.at;
-          w.parts[2 * w.count++ + 1] = b;
-        }
-        w.at = e;
+bool GuestParts::next(u64* begin, u64* end) {
+  while (at_ < end_) {
+    u64 b, e;
+    if (!next_engine_range(at_, &b, &e) || b >= end_) b = e = end_;
+    *begin = at_;
+    *end = b;
+    const bool some = at_ < b;
+    at_ = e;
+    if (some) return true;
+  }
+  return false;
+}
+
+bool touches_engine(u64 a, u64 n) {
+  const u64 begin = page_down(a), end = page_up(a + n);
+  return end > begin && is_engine_memory(begin, end - begin);
+}
+
+u64 guest_length(u64 a, u64 n) {
+  u64 begin, end;
+  if (!next_engine_range(a, &begin, &end) || (begin > a && begin - a >= n)) return n;
+  return begin > a ? begin - a : 0;
+}
+
+u64 unmapped_page(u64 a) { return address_map::kNeverMapped + (a & (kGuestPageSize - 1)); }
+
+// The kernel's own search, vm_unmapped_area() downwards, with the engine's ranges taken for mapped.
+u64 find_room(u64 size, u64 alignment, u64 ceiling) {
+  struct Search {
+    u64 size, alignment, ceiling, free_from, found;
+    void gap(u64 begin, u64 end) {
+      GuestParts parts(begin, end < ceiling ? end : ceiling);
+      for (u64 from, to; parts.next(&from, &to);) {
+        const u64 at = (to - size) & ~(alignment - 1);
+        if (to - from >= size && at >= from) found = at;
+      }
+    }
+  } search{size, alignment, ceiling, 64 * 1024, 0};  // the usual mmap_min_addr
+  const bool known = for_each_host_mapping(
+      [](void* context, u64 begin, u64 end) {
+        Search& s = *static_cast<Search*>(context);
+        if (begin > s.free_from) s.gap(s.free_from, begin);
+        if (end > s.free_from) s.free_from = end;
       },
-      &walk);
-  for (unsigned i = 0; i < walk.count; i++) f(context, walk.parts[2 * i], walk.parts[2 * i + 1]);
-  if (walk.at < end) f(context, walk.at, end);
+      &search);
+  if (!known) return 0;
+  if (search.free_from < kGuestTaskSize) search.gap(search.free_from, kGuestTaskSize);
+  return search.found;
+}
+
+i64 map_anywhere(u64 size, u64 prot, u64 flags, int fd, u64 offset) {
+  // Once the kernel has nothing but the engine's room left it offers that each time.
+  static u64 last_found;
+  const u64 bytes = page_up(size);
+  const i64 chosen = host_syscall(__NR_mmap, 0, size, prot, flags, static_cast<u64>(fd), offset);
+  if (is_error(chosen) || !is_engine_memory(static_cast<u64>(chosen), bytes)) return chosen;
+  host_syscall(__NR_munmap, static_cast<u64>(chosen), bytes);
+  u64 alignment = kGuestPageSize;
+  if (flags & MAP_HUGETLB) {
+    const u64 shift = flags >> 26 & 63;  // MAP_HUGE_SHIFT
+    alignment = u64{1} << (shift ? shift : 21);
+  }
+  u64 at = last_found > bytes ? (last_found - bytes) & ~(alignment - 1) : 0;
+  for (int attempts = 0; attempts < 16; attempts++) {
+    if (at && !is_engine_memory(at, bytes)) {
+      const i64 p = host_syscall(__NR_mmap, at, size, prot, flags | MAP_FIXED_NOREPLACE, static_cast<u64>(fd), offset);
+      if (p == static_cast<i64>(at)) {
+        last_found = at;
+        return p;
+      }
+      if (!is_error(p))
+        host_syscall(__NR_munmap, static_cast<u64>(p), bytes);
+      else if (p != -EEXIST)
+        return p;
+    }
+    at = find_room(bytes, alignment, static_cast<u64>(chosen) + bytes);
+    if (!at) break;
+  }
+  return -ENOMEM;
 }
 
 }  // namespace grus::linux

@@ -34,7 +34,36 @@ u64 brk_set(Mm& mm, u64 wanted);
 
 // Calls f for each line of the host's /proc/self/maps, the engine's too; f may change mappings. False: nobody can say.
 bool for_each_host_mapping(void (*f)(void* context, u64 begin, u64 end), void* context);
-// Calls f for each part of [begin, end) that is not the engine's.
-void for_each_guest_part(u64 begin, u64 end, void (*f)(void* context, u64 begin, u64 end), void* context);
+// The parts of [begin, end) that are not the engine's, from low to high.
+class GuestParts {
+ public:
+  GuestParts(u64 begin, u64 end) : at_(begin), end_(end) {}
+  bool next(u64* begin, u64* end);
+
+ private:
+  u64 at_, end_;
+};
+
+// Does [a, a + n), rounded to pages, touch the engine's memory? Never for ranges that the kernel refuses in any case.
+bool touches_engine(u64 a, u64 n);
+// How many bytes at `a`, up to n, are not the engine's.
+u64 guest_length(u64 a, u64 n);
+// An address in a page that is never mapped, as misaligned as `a`: the kernel's answer to it is the one for a hole, after all
+// that is wrong with the other arguments.
+u64 unmapped_page(u64 a);
+// A call that the kernel makes up to a hole, where it fails: call(begin, length).
+template <typename Call>
+i64 up_to_hole(u64 begin, u64 length, Call call) {
+  if (!touches_engine(begin, length)) return call(begin, length);
+  const u64 from = page_down(begin);
+  if (const u64 n = guest_length(from, page_up(begin + length) - from))
+    if (const i64 r = call(begin, from + n - begin)) return r;
+  return call(unmapped_page(begin), u64{1});
+}
+
+// mmap without an address: where the kernel puts it, but not in or across the engine's memory.
+i64 map_anywhere(u64 size, u64 prot, u64 flags, int fd, u64 offset);
+// The highest room of `size` bytes below `ceiling` that neither the guest nor the engine uses; 0: there is none.
+u64 find_room(u64 size, u64 alignment, u64 ceiling);
 
 }  // namespace grus::linux

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "linux/blocking_syscall.h"
 #include "linux/signal.h"
+#include "linux/vdso/vdso.h"
 #include "run/execute.h"
 
 asm(R"(
@@ -93,7 +94,11 @@ void host_handler(int sig, const SignalInfo* info, void* raw_context) {
   auto* context = static_cast<ucontext*>(raw_context);
   if ((kFaultSignals & signal_bit(sig)) && raised_by_instruction(sig, *info, context->uc_mcontext)) {
     if (sig == kSigbus) open_faults(signal_bit(kSigbus));
-    if (!run::handle_host_fault(task->thread, sig, info, raw_context)) {
+    u64 rip = context->uc_mcontext.rip, rsp = context->uc_mcontext.rsp;
+    if (leave_host_vdso(&rip, &rsp, task->host_block.outside_sp)) {
+      context->uc_mcontext.rip = rip;
+      context->uc_mcontext.rsp = rsp;
+    } else if (!run::handle_host_fault(task->thread, sig, info, raw_context)) {
       open_faults(kFaultSignals);  // the report reads guest memory
       die_of_engine_fault(task, sig, *info, raw_context);
     }

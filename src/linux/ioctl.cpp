@@ -9,6 +9,7 @@
 #include "base/host_syscall.h"
 #include "linux/abi/open_flags.h"
 #include "linux/handlers.h"
+#include "linux/memory_ranges.h"
 
 namespace grus::linux {
 
@@ -18,6 +19,9 @@ i64 sys_ioctl(Task& task, const u64 (&a)[6]) {
   if ((command >> 8 & 0xff) == kKvmType) return -ENOTTY;
   if (command == TIOCGPTPEER)  // its argument is open flags
     return blocking_syscall(task, __NR_ioctl, a[0], command, open_flags_to_host(a[2]));
+  constexpr u32 kUserfaultfdType = 0xaa;
+  i64 result;
+  if ((command >> 8 & 0xff) == kUserfaultfdType && userfaultfd_operation(task, a, &result)) return result;
   return blocking_syscall(task, __NR_ioctl, a[0], a[1], a[2]);
 }
 

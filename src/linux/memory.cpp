@@ -46,12 +46,6 @@ bool is_module_shaped(u64 size, u64 prot, u64 flags, int fd, u64 offset) {
   return offset == 0 && !(prot & PROT_WRITE) && begins_with_elf_header(fd);
 }
 
-i64 restricted(const u64 (&a)[6], i64 number, i64 refusal) {
-  u64 begin = page_down(a[0]);
-  if (a[1] && is_off_limits(begin, page_up(a[1] + (a[0] - begin)))) return refusal;
-  return host_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
 }  // namespace
 
 // sys_mmap() of arch/arm64/kernel/sys.c: the offset is in bytes.
@@ -78,11 +72,12 @@ i64 sys_mmap(Task& task, const u64 (&a)[6]) {
     result = map_in_module_zone(bytes, bytes, kGuestPageSize, prot, flags, fd, offset);
   } else {
     if (fixed && !(flags & MAP_FIXED_NOREPLACE)) forget_range(hint, hint + bytes);
-    result = host_syscall(__NR_mmap, hint, size, prot, flags, a[4], offset);
-    // A hint into free room of the engine's.
+    result = hint || fixed ? host_syscall(__NR_mmap, hint, size, prot, flags, a[4], offset)
+                           : map_anywhere(size, prot, flags, fd, offset);
+    // A hint into free room of the engine's is none.
     if (!is_error(result) && !fixed && hint && is_engine_memory(static_cast<u64>(result), bytes)) {
       host_syscall(__NR_munmap, static_cast<u64>(result), bytes);
-      result = host_syscall(__NR_mmap, 0, size, prot, flags, a[4], offset);
+      result = map_anywhere(size, prot, flags, fd, offset);
     }
   }
   // The kernel checks before it maps: what a fixed mapping replaces stays then.
@@ -111,24 +106,32 @@ i64 sys_munmap(Task& task, const u64 (&a)[6]) {
   LockGuard guard(task.mm->lock);
   forget_range(begin, begin + bytes);
   forget_shared(begin, begin + bytes);
-  if (!is_engine_memory(begin, bytes)) return host_syscall(__NR_munmap, begin, bytes);
-  for_each_guest_part(
-      begin, begin + bytes, [](void*, u64 b, u64 e) { host_syscall(__NR_munmap, b, e - b); }, nullptr);
+  GuestParts parts(begin, begin + bytes);
+  for (u64 from, to; parts.next(&from, &to);)
+    if (const i64 error = host_syscall(__NR_munmap, from, to - from)) return error;
   return 0;
 }
 
+namespace {
+
+i64 protect(u64 begin, u64 length, u64 prot) {
+  const u64 end = begin + page_up(length);
+  bool code = touches_executable(begin, end);
+  // Whoever takes the permission to execute away, or gives the one to write, is about to change the code.
+  if (code && (!(prot & PROT_EXEC) || (prot & PROT_WRITE))) forget_range(begin, end);
+  i64 result = host_syscall(__NR_mprotect, begin, length, prot);
+  if (!result && (prot & PROT_EXEC)) note_executable(begin, end);
+  return result;
+}
+
+}  // namespace
+
 i64 sys_mprotect(Task& task, const u64 (&a)[6]) {
   u64 begin = a[0], bytes = page_up(a[1]), prot = a[2];
-  if (begin & (kGuestPageSize - 1)) return -EINVAL;
-  if (!a[1]) return host_syscall(__NR_mprotect, a[0], a[1], a[2]);
-  if (is_off_limits(begin, bytes)) return -ENOMEM;
+  // do_mprotect_pkey(): what is wrong in itself the host says.
+  if (begin & (kGuestPageSize - 1) || !bytes || begin + bytes < begin) return host_syscall(__NR_mprotect, begin, a[1], prot);
   LockGuard guard(task.mm->lock);
-  bool code = touches_executable(begin, begin + bytes);
-  // Whoever takes the permission to execute away, or gives the one to write, is about to change the code.
-  if (code && (!(prot & PROT_EXEC) || (prot & PROT_WRITE))) forget_range(begin, begin + bytes);
-  i64 result = host_syscall(__NR_mprotect, begin, a[1], prot);
-  if (!result && (prot & PROT_EXEC)) note_executable(begin, begin + bytes);
-  return result;
+  return up_to_hole(begin, a[1], [&](u64 b, u64 n) { return protect(b, n, prot); });
 }
 
 i64 sys_pkey_mprotect(Task& task, const u64 (&a)[6]) {
@@ -138,8 +141,11 @@ i64 sys_pkey_mprotect(Task& task, const u64 (&a)[6]) {
 
 i64 sys_mremap(Task& task, const u64 (&a)[6]) {
   u64 old_begin = a[0], old_bytes = page_up(a[1]), new_bytes = page_up(a[2]), flags = a[3], new_begin = a[4];
-  if (old_begin & (kGuestPageSize - 1)) return -EINVAL;
-  if (is_off_limits(old_begin, old_bytes ? old_bytes : kGuestPageSize)) return -EFAULT;
+  // Nothing is mapped there: the host says so (EFAULT), after all that is wrong with the rest.
+  if (is_off_limits(page_down(old_begin), old_bytes ? old_bytes : kGuestPageSize)) {
+    if ((flags & MREMAP_FIXED) && (!(flags & MREMAP_MAYMOVE) || new_begin % kGuestPageSize)) return -EINVAL;
+    return host_syscall(__NR_mremap, unmapped_page(old_begin), a[1], a[2], flags & ~u64{MREMAP_FIXED}, 0);
+  }
   if ((flags & MREMAP_FIXED) && is_off_limits(new_begin, new_bytes)) return -EINVAL;
   LockGuard guard(task.mm->lock);
   if (new_bytes > old_bytes && exceeds_address_space_limit(new_bytes - old_bytes)) return -ENOMEM;
@@ -149,6 +155,13 @@ i64 sys_mremap(Task& task, const u64 (&a)[6]) {
   forget_range(old_begin, old_begin + (old_bytes ? old_bytes : new_bytes));
   if (flags & MREMAP_FIXED) forget_range(new_begin, new_begin + new_bytes);
   i64 result = host_syscall(__NR_mremap, a[0], a[1], a[2], flags, new_begin);
+  if (!is_error(result) && is_engine_memory(static_cast<u64>(result), new_bytes)) {
+    // Moved by the kernel into free room of the engine's: once more, or back.
+    constexpr u64 kToAddress = MREMAP_MAYMOVE | MREMAP_FIXED;
+    const u64 now = static_cast<u64>(result), room = find_room(new_bytes, kGuestPageSize, now + new_bytes);
+    result = host_syscall(__NR_mremap, now, new_bytes, room ? new_bytes : old_bytes, kToAddress, room ? room : old_begin);
+    if (!room) result = -ENOMEM;
+  }
   if (code) {
     if (is_error(result))
       note_executable(old_begin, old_begin + old_bytes);
@@ -167,40 +180,6 @@ i64 sys_brk(Task& task, const u64 (&a)[6]) {
   return static_cast<i64>(brk);
 }
 
-i64 sys_madvise(Task& task, const u64 (&a)[6]) {
-  u64 begin = page_down(a[0]), bytes = page_up(a[1]), advice = static_cast<u32>(a[2]);
-  if (bytes && is_off_limits(begin, bytes)) return -ENOMEM;
-  bool drops = advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE || advice == 24 /* _LOCKED */;
-  i64 result = host_syscall(__NR_madvise, a[0], a[1], a[2]);
-  if (drops && bytes) {
-    LockGuard guard(task.mm->lock);
-    if (touches_executable(begin, begin + bytes)) run::guest_code_modified(begin, begin + bytes);
-  }
-  return result;
-}
-
-i64 sys_msync(Task& task, const u64 (&a)[6]) {
-  u64 begin = page_down(a[0]);
-  if (a[1] && is_off_limits(begin, page_up(a[1]))) return -ENOMEM;
-  return blocking_syscall(task, __NR_msync, a[0], a[1], a[2]);
-}
-i64 sys_mlock(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_mlock, -ENOMEM); }
-i64 sys_mlock2(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_mlock2, -ENOMEM); }
-i64 sys_munlock(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_munlock, -ENOMEM); }
-i64 sys_mincore(Task& task, const u64 (&a)[6]) { return restricted(a, __NR_mincore, -ENOMEM); }
-
-i64 sys_remap_file_pages(Task& task, const u64 (&a)[6]) {
-  u64 begin = page_down(a[0]);
-  if (is_off_limits(begin, page_up(a[1]))) return -EINVAL;
-  LockGuard guard(task.mm->lock);
-  u64 code_begin, code_end;
-  bool code = executable_range_of(begin, &code_begin, &code_end);
-  if (code) forget_range(begin, begin + page_up(a[1]));
-  i64 result = host_syscall(__NR_remap_file_pages, a[0], a[1], a[2], a[3], a[4]);
-  if (code) note_executable(begin, begin + page_up(a[1]));
-  return result;
-}
-
 // SHMLBA is the page size on both (include/asm-generic/shmparam.h); struct shmid64_ds is the same.
 i64 sys_shmat(Task& task, const u64 (&a)[6]) {
   shmid64_ds ds{};
@@ -211,6 +190,11 @@ i64 sys_shmat(Task& task, const u64 (&a)[6]) {
   LockGuard guard(task.mm->lock);
   if (address && (flags & SHM_REMAP)) forget_range(page_down(address), page_down(address) + bytes);
   i64 result = host_syscall(__NR_shmat, a[0], address, flags);
+  if (!is_error(result) && !address && is_engine_memory(static_cast<u64>(result), bytes)) {
+    host_syscall(__NR_shmdt, static_cast<u64>(result));
+    const u64 room = find_room(bytes, kGuestPageSize, static_cast<u64>(result) + bytes);
+    result = room ? host_syscall(__NR_shmat, a[0], room, flags) : -ENOMEM;
+  }
   if (!is_error(result) && !lock_new_mapping(*task.mm, static_cast<u64>(result), bytes)) {
     host_syscall(__NR_shmdt, static_cast<u64>(result));
     return -EAGAIN;

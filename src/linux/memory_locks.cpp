@@ -22,9 +22,9 @@ template <typename F>
 bool for_each_guest_mapping(F f) {
   return for_each_host_mapping(
       [](void* context, u64 begin, u64 end) {
-        if (end <= kGuestTaskSize)
-          for_each_guest_part(
-              begin, end, [](void* c, u64 b, u64 e) { (*static_cast<F*>(c))(b, e); }, context);
+        if (end > kGuestTaskSize) return;
+        GuestParts parts(begin, end);
+        for (u64 from, to; parts.next(&from, &to);) (*static_cast<F*>(context))(from, to);
       },
       &f);
 }

@@ -10,6 +10,7 @@
 
 #include "base/host_syscall.h"
 #include "linux/handlers.h"
+#include "linux/memory_ranges.h"
 #include "linux/seccomp_filter.h"
 #include "linux/user_memory.h"
 
@@ -106,13 +107,14 @@ i64 sys_prctl(Task& task, const u64 (&a)[6]) {
     case PR_GET_IO_FLUSHER:
     case PR_SCHED_CORE:
     case PR_SET_PTRACER:
-    case PR_SET_VMA:
     case kPrSetMemoryMerge:
     case kPrGetMemoryMerge:
     case kPrTimerCreateRestoreIds:
     case kPrFutexHash:
       return host_syscall(__NR_prctl, a[0], a[1], a[2], a[3], a[4]);
 
+    case PR_SET_VMA:
+      return name_memory(a);
     case PR_SET_MM:
       return set_mm(a);
     case kPrGetAuxv:

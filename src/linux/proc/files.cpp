@@ -136,7 +136,8 @@ bool parse_line(const char* s, const char* stop, MapsLine* m) {
 
 bool is_hidden(const MapsLine& m, bool own) {
   using namespace address_map;
-  if (*m.name == '[' && (starts(m.name, "[vvar") || starts(m.name, "[vdso]") || starts(m.name, "[vsyscall]")))
+  if (*m.name == '[' && (starts(m.name, "[vvar") || starts(m.name, "[vdso]") || starts(m.name, "[vsyscall]") ||
+                         starts(m.name, "[uprobes]")))  // somebody traces the engine
     return true;
   if (m.inode && is_engine_inode(m.dev, m.inode)) return true;
   if (own) return is_engine_memory(m.begin, m.end - m.begin);

@@ -20,8 +20,13 @@ i64 map_vdso();
 // The image, for the tests.
 const u8* vdso_image();
 
-// Finds the host's vDSO (its AT_SYSINFO_EHDR, 0 when there is none); without it the clock is a system call.
-void host_clock_init(u64 host_vdso);
+// The host's vDSO (its AT_SYSINFO_EHDR, 0 when there is none) and the pages of its data beside it become the engine's, so that
+// guests can neither see them nor take them away; without it the clock is a system call. Nothing but what the kernel has
+// mapped may be near it yet; the stack, which may be, ends at `stack_end`.
+void host_clock_init(u64 host_vdso, u64 stack_end);
+// For the host's handler: the host's vDSO has faulted, which the guest must have done somehow. True when the context was
+// changed so that the call fails; from then on the clock is a system call.
+bool leave_host_vdso(u64* rip, u64* rsp, u64 outside_sp);
 // clock_gettime through the host's vDSO: `timespec` is in engine memory. -errno.
 i64 host_clock_gettime(u64 clock, void* timespec);
 
