@@ -18,6 +18,8 @@
 #include <linux/mman.h>
 #include <linux/prctl.h>
 
+#include <initializer_list>
+
 #include "base/address_map.h"
 #include "base/host_syscall.h"
 #include "base/log.h"
@@ -247,6 +249,22 @@ void remove_own_variables(Program& p) {
   for (;;) host_syscall(__NR_exit_group, 0);
 }
 
+// /proc/PID/cmdline is what lies from argv[0] to the end of the last argument: the string of -0 has to come last of what lies before
+// the arguments, where PROGRAM is. What lay between moves down, and so does whatever points there.
+void put_before_arguments(Program& p, const char* argv0) {
+  const size_t size = __builtin_strlen(argv0) + 1;
+  char* name = static_cast<char*>(__builtin_alloca(size));
+  __builtin_memcpy(name, argv0, size);
+  const u64 begin = ptr(argv0), end = p.argv[0] + __builtin_strlen(text(p.argv[0])) + 1;
+  __builtin_memmove(const_cast<char*>(argv0), argv0 + size, end - begin - size);
+  __builtin_memcpy(const_cast<char*>(text(end - size)), name, size);
+  auto moved = [&](u64 at) { return at > begin && at < end ? at - size : at; };
+  for (const char** pointer : {&p.execfn, &p.cache_mode, &g_options.prefix, &g_options.dump})
+    *pointer = text(moved(ptr(*pointer)));
+  for (u64 i = 0; i < p.envc; i++) p.envp[i] = moved(p.envp[i]);
+  p.argv[0] = end - size;
+}
+
 // Leaves p.argv at PROGRAM. envp has room for one more entry per argument.
 void parse_command_line(HostStart& host, Program& p) {
   u64 i = 1;
@@ -308,7 +326,7 @@ void parse_command_line(HostStart& host, Program& p) {
   p.argv = host.argv + i;
   p.argc = host.argc - i;
   p.execfn = text(p.argv[0]);
-  if (argv0) p.argv[0] = ptr(argv0);
+  if (argv0) put_before_arguments(p, argv0);
 }
 
 // An open regular file that may be executed, as do_open_execat() wants it.
@@ -466,7 +484,6 @@ void load(HostStart& host, Program& p, Task& task) {
   // Ranges of the strings first: the arrays that point to them are about to be overwritten.
   mm.arg_start = p.argv[0];
   mm.arg_end = p.argv[p.argc - 1] + __builtin_strlen(text(p.argv[p.argc - 1])) + 1;
-  if (mm.arg_end < mm.arg_start) mm.arg_start = mm.arg_end - 1;  // -0 names a string before
   mm.env_start = host.envc ? host.envp[0] : mm.arg_end;
   mm.env_end = p.env_end;
   Scratch argv_copy(p.argc);
