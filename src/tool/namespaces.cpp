@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <pwd.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -14,7 +15,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "tool/support.h"
@@ -47,24 +50,29 @@ std::string identity_map(const char* file) {
   return result;
 }
 
-// The first range of /etc/subuid or /etc/subgid for the user.
-std::pair<unsigned long, unsigned long> subordinate(const char* file, const std::string& user) {
+// Of the user database, and not of the environment.
+std::string user_name() {
+  const passwd* entry = getpwuid(getuid());
+  return entry ? entry->pw_name : "";
+}
+
+// The first range of /etc/subuid or /etc/subgid for the caller.
+std::optional<std::pair<unsigned long, unsigned long>> subordinate(const char* file) {
   std::ifstream lines(file);
+  const std::string user = user_name(), number = std::to_string(getuid());
   for (std::string line; std::getline(lines, line);) {
     std::vector<std::string> parts = split(line, ':');
-    if (parts.size() == 3 && (parts[0] == user || parts[0] == std::to_string(getuid())))
-      return {std::stoul(parts[1]), std::stoul(parts[2])};
+    if (parts.size() == 3 && (parts[0] == user || parts[0] == number))
+      return std::pair{std::strtoul(parts[1].c_str(), nullptr, 10), std::strtoul(parts[2].c_str(), nullptr, 10)};
   }
-  throw Failure(kNotPermitted,
-                std::string(file) + " has no range for " + user +
-                    ", and a root's files belong to many users; add one (usermod --add-subuids "
-                    "100000-165535 --add-subgids 100000-165535 " +
-                    user + ") or use sudo");
+  return std::nullopt;
 }
 
 int run_quietly(const std::vector<std::string>& arguments) {
-  Child child{arguments, "", -1, "", 5000};
-  return capture(child).exited_with(0) ? 0 : EPERM;
+  Outcome outcome = capture({arguments, "", -1, "", 5000});
+  if (outcome.exited_with(0)) return 0;
+  dprintf(2, "grus: %s: %s\n", arguments[0].c_str(), outcome.describe().c_str());
+  return EPERM;
 }
 
 // Writes the maps of `pid` from outside its namespace.
@@ -74,9 +82,8 @@ int write_full_map(pid_t pid) {
     if (int e = write_file("/proc/" + process + "/uid_map", identity_map("/proc/self/uid_map"))) return e;
     return write_file("/proc/" + process + "/gid_map", identity_map("/proc/self/gid_map"));
   }
-  const char* name = getenv("USER");
-  std::string user = name ? name : std::to_string(getuid());
-  auto uids = subordinate("/etc/subuid", user), gids = subordinate("/etc/subgid", user);
+  if (std::string lack = lacks_full_mapping(); !lack.empty()) throw Failure(kNotPermitted, lack + ", or use sudo");
+  auto uids = *subordinate("/etc/subuid"), gids = *subordinate("/etc/subgid");
   auto line = [](unsigned long self, std::pair<unsigned long, unsigned long> range) {
     return std::vector<std::string>{
         "0", std::to_string(self),        "1",
@@ -123,6 +130,22 @@ void enter_with_full_map() {
 
 }  // namespace
 
+std::string lacks_full_mapping() {
+  if (geteuid() == 0) return "";
+  for (const char* program : {"newuidmap", "newgidmap"}) {
+    bool found = false;
+    for (const std::string& directory : split(environment("PATH") + ":/usr/bin:/bin", ':'))
+      found |= access((directory + "/" + program).c_str(), X_OK) == 0;
+    if (!found) return std::string(program) + " is missing: install the package uidmap";
+  }
+  if (user_name().empty()) return "the user " + std::to_string(getuid()) + " has no name, which newuidmap wants";
+  for (const char* file : {"/etc/subuid", "/etc/subgid"})
+    if (!subordinate(file))
+      return std::string(file) + " has no range for " + user_name() +
+             ": add one (sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + user_name() + ")";
+  return "";
+}
+
 void enter_user_namespace(Mapping mapping) {
   if (mapping == Mapping::Full) return enter_with_full_map();
   std::string uid = std::to_string(geteuid()), gid = std::to_string(getegid());
@@ -137,8 +160,8 @@ void enter_user_namespace(Mapping mapping) {
 }
 
 void enter_mount_namespace(Mapping mapping_without_privilege) {
-  if (geteuid() == 0 && unshare(CLONE_NEWNS) == 0) return;
-  enter_user_namespace(mapping_without_privilege);
+  if (geteuid() != 0 || unshare(CLONE_NEWNS)) enter_user_namespace(mapping_without_privilege);
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr)) fail_errno("cannot make the mounts private", errno);
 }
 
 namespace {
@@ -148,7 +171,7 @@ class RootBuilder {
   explicit RootBuilder(const fs::path& root) : path_(root) { reopen(); }
 
   // Binds the host's `source` at `target` of the root.
-  void bind(const std::string& source, const std::string& target, bool must) {
+  void bind(const std::string& source, const std::string& target, bool must, bool read_only = false) {
     struct stat info;
     if (stat(source.c_str(), &info)) {
       if (!must) return;
@@ -158,9 +181,35 @@ class RootBuilder {
     if (!at) return;
     if (mount(source.c_str(), fd_path(at.get()).c_str(), nullptr, MS_BIND | MS_REC, nullptr) && must)
       fail_errno("cannot bind " + source + " at " + target, errno);
+    if (!read_only) return;
+    at = look_up(target);  // what is mounted there now
+    mount_attr attributes = {};
+    attributes.attr_set = MOUNT_ATTR_RDONLY;
+    if (!at || syscall(SYS_mount_setattr, at.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes))
+      fail_errno("cannot make " + target + " read-only (this takes Linux 5.12)", errno);
+  }
+
+  // A file of the root shows `content` to this command.
+  void replace(const std::string& target, const std::string& content) {
+    Descriptor at = look_up(target);
+    if (!at) return;
+    if (mount("tmpfs", kStage, "tmpfs", 0, "mode=755")) fail_errno("cannot mount a tmpfs", errno);
+    const std::string file = std::string(kStage) + "/file";
+    if (int e = write_file(file, content, O_CREAT)) fail_errno("cannot write a temporary file", e);
+    if (mount(file.c_str(), fd_path(at.get()).c_str(), nullptr, MS_BIND, nullptr)) fail_errno("cannot cover " + target, errno);
+    umount2(kStage, MNT_DETACH);
+  }
+
+  // The root's own /tmp, or an empty one where that cannot be written.
+  void provide_tmp() {
+    Descriptor at = place("/tmp", true, true);
+    if (faccessat(at.get(), "", W_OK | X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0) return;
+    if (mount("tmpfs", fd_path(at.get()).c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")) fail_errno("cannot mount a tmpfs", errno);
   }
 
  private:
+  static constexpr char kStage[] = "/tmp";  // covered for a moment, in our namespace only
+
   fs::path path_;
   Descriptor root_;
 
@@ -208,7 +257,6 @@ class RootBuilder {
   // Covers a directory that we may not write with a tmpfs that shows the same entries, so that a mount point
   // can be made in it and the root on the disk stays as it is.
   void shadow(const std::string& target, int directory) {
-    static constexpr char kStage[] = "/tmp";  // covered for a moment, in our namespace only
     Descriptor list_fd(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!list_fd) fail_errno("cannot read " + target + " of the root", errno);
     if (mount("tmpfs", kStage, "tmpfs", 0, "mode=755")) fail_errno("cannot mount a tmpfs", errno);
@@ -236,14 +284,15 @@ class RootBuilder {
 }  // namespace
 
 void enter_root(const RootPlan& plan) {
-  mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   if (mount(plan.root.c_str(), plan.root.c_str(), nullptr, MS_BIND | MS_REC, nullptr))
     fail_errno("cannot use " + plan.root.string() + " as a root", errno);
   {
     RootBuilder builder(plan.root);
-    for (const char* system : {"/proc", "/sys", "/dev", "/tmp"}) builder.bind(system, system, true);
+    for (const char* system : {"/proc", "/sys", "/dev"}) builder.bind(system, system, true);
+    builder.provide_tmp();
+    for (const auto& [target, content] : plan.files) builder.replace(target, content);
     for (const std::string& file : plan.optional_binds) builder.bind(file, file, false);
-    for (const auto& [source, target] : plan.binds) builder.bind(source, target, true);
+    for (const RootPlan::Bind& bind : plan.binds) builder.bind(bind.source, bind.target, true, bind.read_only);
   }
   if (chdir(plan.root.c_str())) fail_errno("cannot enter " + plan.root.string(), errno);
   // pivot_root(".", ".") puts the old root on top of the new one; a chroot would forbid the program its own

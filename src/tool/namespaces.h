@@ -2,8 +2,8 @@
 // User and mount namespaces, and a directory tree that becomes the root.
 //
 // Guarantees: without privileges everything works through a user namespace; as root no user namespace is made
-// unless asked for. After enter_root no host path is reachable but those bound in. Deliberately no PID or
-// network namespace: a program in a root is an ordinary process of its user.
+// unless asked for. After enter_root no host path is reachable but those bound in. Deliberately no network
+// namespace; the process namespace is supervise.h's.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -22,19 +22,25 @@ enum class Mapping {
 // Makes a user namespace and a mount namespace and moves into them. Throws Failure with the reason and a way
 // out.
 void enter_user_namespace(Mapping mapping);
-// A mount namespace of our own: with a user namespace when the caller has no privilege.
+// Empty when Mapping::Full works for the caller, else what is missing and how to get it.
+std::string lacks_full_mapping();
+// A mount namespace of our own, from which nothing gets out: with a user namespace when the caller has no privilege.
 void enter_mount_namespace(Mapping mapping_without_privilege);
 
 struct RootPlan {
   std::filesystem::path root;
-  std::vector<std::pair<std::string, std::string>>
-      binds;                                // host path, path in the root; made there when missing
+  struct Bind {
+    std::string source, target;  // host path, path in the root: made there when missing
+    bool read_only;
+  };
+  std::vector<Bind> binds;
+  std::vector<std::pair<std::string, std::string>> files;  // path in the root where there is a file, what it is to hold
   std::vector<std::string> optional_binds;  // files of the host that are bound when both sides have them
   std::string workdir;
 };
 
-// Mounts /proc, /sys, /dev, /tmp and the binds, then makes the tree the root and `workdir` the current
-// directory.
+// Mounts /proc, /sys, /dev, the files and the binds, an empty /tmp where the root's cannot be written, then makes the tree the root
+// and `workdir` the current directory.
 void enter_root(const RootPlan& plan);
 
 }  // namespace grus::tool

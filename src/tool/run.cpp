@@ -3,8 +3,9 @@
 // kernel.
 //
 // Guarantees: the engine is opened before the root is entered and executed by descriptor, so nothing is
-// copied into the root; arguments, the status and signals are those of the command. Deliberately no
-// container: the network, the process ids and the user are the caller's.
+// copied into the root; arguments, the status and signals are those of the command, and its processes end with it. Deliberately
+// no container beyond that: the network and the user are the caller's.
+#include <elf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -19,9 +21,13 @@
 #include "tool/command.h"
 #include "tool/engine_jobs.h"
 #include "tool/engine_path.h"
+#include "tool/guest_environment.h"
+#include "tool/guest_files.h"
 #include "tool/namespaces.h"
 #include "tool/platform.h"
 #include "tool/roots.h"
+#include "tool/supervise.h"
+#include "tool/workspace.h"
 
 namespace grus::tool {
 
@@ -32,10 +38,8 @@ namespace {
 struct RunOptions {
   std::string root, engine, workdir, platform;
   std::vector<std::string> binds, environment, engine_options, command;
-  bool as_root = false, clean = false;
+  bool as_root = false, clean = false, shell = false;
 };
-
-constexpr char kRootPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // The file that execvp would execute: 126 and 127 as a shell gives them.
 std::string look_up_program(const std::string& name) {
@@ -65,60 +69,66 @@ std::string look_up_program(const std::string& name) {
   throw Failure(kRunFailed, "cannot execute the engine: " + error_text(errno));
 }
 
-// HOME has to be a directory of the root that the user may write: cargo and many others keep their state
-// there. Where the host's is none that he may write (/homeless-shelter, a user that nobody knows) it stays so.
-void provide_home(RootPlan& plan, const RunOptions& options) {
-  fs::path home = home_directory().lexically_normal();
-  if (!home.has_filename()) home = home.parent_path();
-  auto lies_in = [&](const std::string& directory) {
-    return home == directory || starts_with(home.string(), directory + "/");
-  };
-  for (const auto& [source, target] : plan.binds)
-    if (lies_in(target)) return;
-  if (options.as_root || geteuid() == 0) {
-    setenv("HOME", "/root", 1);
-    return;
+// NAME=VALUE, or NAME for the value that it has here.
+std::vector<std::pair<std::string, std::string>> assignments(const std::vector<std::string>& options) {
+  std::vector<std::pair<std::string, std::string>> result;
+  for (const std::string& option : options) {
+    size_t equals = option.find('=');
+    if (equals == 0 || option.empty()) throw Failure(kUsage, "--env wants NAME=VALUE or NAME, not '" + option + "'");
+    const char* value = equals == std::string::npos ? getenv(option.c_str()) : option.c_str() + equals + 1;
+    if (!value) throw Failure(kUsage, "--env " + option + ": there is no such variable here; NAME=VALUE sets one");
+    result.emplace_back(option.substr(0, equals), value);
   }
-  if (home == "/" || lies_in("/tmp") || lies_in("/dev") || !fs::is_directory(home)) return;
-  fs::path own = cache_directory() / "home" / plan.root.filename();
-  std::error_code error;
-  fs::create_directories(own, error);
-  if (error) return;
-  plan.binds.insert(plan.binds.begin(), {own, home});  // first: the others may lie below it
+  return result;
 }
 
-void set_environment(const RunOptions& options) {
-  if (options.clean) {
-    std::string term = environment("TERM", "dumb");
-    clearenv();
-    setenv("TERM", term.c_str(), 1);
-    setenv("HOME", "/root", 1);
-  }
-  // The host's PATH names programs of the host.
-  setenv("PATH", kRootPath, 1);
-  for (const char* name : {"LD_PRELOAD", "LD_LIBRARY_PATH", "QEMU_LD_PREFIX", "TMPDIR", "RUSTUP_HOME",
-                           "RUSTUP_TOOLCHAIN", "CARGO_HOME", "CARGO", "OLDPWD"})
-    unsetenv(name);
+void apply(const std::vector<std::pair<std::string, std::string>>& variables) {
+  for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
 }
 
-void apply(const std::vector<std::string>& assignments) {
-  for (const std::string& assignment : assignments) {
-    size_t equals = assignment.find('=');
-    if (equals == 0 || equals == std::string::npos)
-      throw Failure(kUsage, "--env wants NAME=VALUE, not " + assignment);
-    setenv(assignment.substr(0, equals).c_str(), assignment.c_str() + equals + 1, 1);
+// HOST[:ROOT[:ro]], as Docker's -v.
+RootPlan::Bind parse_bind(const std::string& option) {
+  std::vector<std::string> parts = split(option, ':');
+  if (parts.empty() || parts.size() > 3 || option.front() == ':')
+    throw Failure(kUsage, "--bind wants HOST[:ROOT[:ro]], not '" + option + "'");
+  RootPlan::Bind bind = {fs::absolute(parts[0]).lexically_normal(), "", false};
+  bind.target = parts.size() > 1 ? parts[1] : bind.source;
+  if (bind.target[0] != '/') throw Failure(kUsage, "--bind wants an absolute path in the root: " + option);
+  if (parts.size() == 3)
+    for (const std::string& word : split(parts[2], ',')) {
+      if (word != "ro" && word != "rw") throw Failure(kUsage, "--bind knows ro and rw, not '" + word + "': " + option);
+      bind.read_only = word == "ro";
+    }
+  return bind;
+}
+
+// A root for this host's own machine would run without the engine and without a word.
+void refuse_other_roots(const fs::path& root, const std::string& name) {
+  for (const char* program : {"/bin/sh", "/usr/bin/env", "/bin/bash", "/bin/busybox"}) {
+    fs::path file = find_in_root(root, program);
+    Elf64_Ehdr header = {};
+    Descriptor fd(file.empty() ? -1 : open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd || read(fd.get(), &header, sizeof header) != sizeof header || std::memcmp(header.e_ident, ELFMAG, SELFMAG)) continue;
+    if (header.e_machine == EM_AARCH64) return;
+    const char* machine = header.e_machine == EM_X86_64 ? "x86-64" : header.e_machine == EM_386 ? "i386" : nullptr;
+    throw Failure(kUnsupported, name + " is no AArch64 root: its " + program + " is for " + (machine ? machine : "another machine") +
+                                    "; `grus root create` makes one");
   }
 }
 
-// Directories whose content is the root's own: the host's would hide its programs.
-bool belongs_to_the_system(const fs::path& directory) {
-  if (!directory.has_root_directory()) return true;
-  auto first = std::next(directory.begin());
-  if (first == directory.end()) return true;
-  for (const char* name :
-       {"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr"})
-    if (*first == name) return true;
-  return *first == "var" && std::next(first) != directory.end() && *std::next(first) == "lib";
+RootPlan plan_root(const RunOptions& options) {
+  RootPlan plan;
+  plan.root = fs::canonical(resolve_root(options.root));
+  refuse_other_roots(plan.root, options.root);
+  Workspace workspace = find_workspace(plan.root, options.workdir.empty());
+  for (const std::string& option : options.binds) plan.binds.push_back(parse_bind(option));
+  plan.optional_binds = {"/etc/resolv.conf", "/etc/hosts"};
+  for (const char* name : {"SSL_CERT_FILE", "CARGO_HTTP_CAINFO", "CURL_CA_BUNDLE"})
+    if (std::string file = environment(name); !file.empty()) plan.optional_binds.push_back(file);
+  for (size_t i = workspace.directories.size(); i-- > 0;)
+    plan.binds.insert(plan.binds.begin(), {workspace.directories[i], workspace.directories[i], false});
+  plan.workdir = options.workdir.empty() ? workspace.start : options.workdir;
+  return plan;
 }
 
 [[noreturn]] void run(const RunOptions& options) {
@@ -128,47 +138,37 @@ bool belongs_to_the_system(const fs::path& directory) {
   if (!engine) fail_errno("cannot open the engine", errno);
   fs::path code = code_directory();
   trim_cache(code, [&] { return translator_of(find_engine_if_any(options.engine)); });
+  const auto variables = assignments(options.environment);
   if (options.root.empty()) {
-    apply(options.environment);
+    apply(variables);
     hand_over_code_directory(code);
     if (!options.workdir.empty() && chdir(options.workdir.c_str())) fail_errno(options.workdir, errno);
     execute(engine.get(), options);
   }
-  RootPlan plan;
-  plan.root = resolve_root(options.root);
-  std::error_code removed;
-  fs::path current = fs::current_path(removed);  // empty: there is nothing to bind
-  bool bind_current = !belongs_to_the_system(current);
-  // A directory of the root itself is there already, under its own name.
-  fs::path inside = current.lexically_relative(plan.root);
-  bool within = !inside.empty() && *inside.begin() != "..";
-  if (within) bind_current = false;
-  if (bind_current) plan.binds.emplace_back(current, current);
-  for (const std::string& bind : options.binds) {
-    size_t colon = bind.find(':');
-    std::string source = fs::absolute(bind.substr(0, colon));
-    std::string target = colon == std::string::npos ? source : bind.substr(colon + 1);
-    if (target.empty() || target[0] != '/')
-      throw Failure(kUsage, "--bind wants an absolute path in the root: " + bind);
-    plan.binds.emplace_back(source, target);
-  }
-  plan.optional_binds = {"/etc/resolv.conf", "/etc/hosts"};
-  for (const char* name : {"SSL_CERT_FILE", "CARGO_HTTP_CAINFO", "CURL_CA_BUNDLE"})
-    if (std::string file = environment(name); !file.empty()) plan.optional_binds.push_back(file);
-  if (!options.workdir.empty())
-    plan.workdir = options.workdir;
-  else if (bind_current)
-    plan.workdir = current;
-  else
-    plan.workdir = within ? (fs::path("/") / inside).lexically_normal() : "/";
-  set_environment(options);
-  provide_home(plan, options);
+  RootPlan plan = plan_root(options);
+  const fs::path homes = cache_directory() / "home";
+  if (options.clean) clear_environment();
+  provide_home(plan, homes, options.as_root);
+  drop_host_variables(plan.root);
+  if (options.shell) set_prompt("arm64 " + plan.root.filename().string());
   setenv("PWD", plan.workdir.c_str(), 1);
-  apply(options.environment);
-  enter_mount_namespace(options.as_root ? Mapping::SelfAsRoot : Mapping::Self);
+  apply(variables);
+  Mapping mapping = Mapping::Self;
+  if (options.as_root) {
+    std::string lack = lacks_full_mapping();
+    mapping = lack.empty() ? Mapping::Full : Mapping::SelfAsRoot;
+    if (!lack.empty())
+      std::fprintf(stderr, "grus: user 0 is the only one in the root, apt-get, su and sudo need others: %s\n", lack.c_str());
+  } else if (geteuid() != 0) {
+    introduce_user(plan);
+  }
+  enter_mount_namespace(mapping);
   hand_over_code_directory(code);
-  enter_root(plan);
-  execute(engine.get(), options);
+  supervise([&] {
+    enter_root(plan);
+    execute(engine.get(), options);
+  });
+  std::abort();
 }
 
 void common_options(CLI::App* command, RunOptions& options) {
@@ -176,14 +176,20 @@ void common_options(CLI::App* command, RunOptions& options) {
                       "an AArch64 root: a directory, or the name of one that `grus root` made");
   command
       ->add_option("--bind,-b", options.binds,
-                   "HOST[:ROOT], bind a file or directory of the host into the root")
+                   "HOST[:ROOT[:ro]], show a file or directory of the host in the root; the working directory is shown, with "
+                   "the repository or workspace that encloses it")
       ->allow_extra_args(false);
   command->add_option("--workdir,-w", options.workdir, "the directory to start in");
-  command->add_option("--env,-e", options.environment, "NAME=VALUE for the command")->allow_extra_args(false);
+  command
+      ->add_option("--env,-e", options.environment,
+                   "NAME=VALUE for the command, or NAME with the value it has here; JAVA_HOME, PYTHONPATH and others that name "
+                   "files of the host pass only so (docs/roots.md)")
+      ->allow_extra_args(false);
   command->add_option("--engine", options.engine, "the engine to use (GRUS_ENGINE)");
   command->add_option("--engine-option", options.engine_options, "an option for the engine, such as --strace")
       ->allow_extra_args(false);
-  command->add_flag("--as-root", options.as_root, "be user 0 in the root, mapped to the caller");
+  command->add_flag("--as-root", options.as_root,
+                    "be user 0 in the root: the caller; other users are ids of /etc/subuid. For apt-get, su, sudo");
   command->add_flag("--clean-env", options.clean, "do not pass the environment on");
   command->add_option("--platform", options.platform, "accepted for other tools' sake: linux/arm64");
 }
@@ -206,7 +212,8 @@ void add_run(CLI::App& app, int&) {
   command->get_option("--root")->required();
   command->callback([shell] {
     fs::path root = resolve_root(shell->root);
-    shell->command = {fs::exists(root / "bin/bash") ? "/bin/bash" : "/bin/sh"};
+    shell->command = {find_in_root(root, "/bin/bash").empty() ? "/bin/sh" : "/bin/bash"};
+    shell->shell = true;
     run(*shell);
   });
 }

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,8 @@ PROGRAM = r"""
 #include <string.h>
 #include <unistd.h>
 #include <signal.h>
+#include <grp.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 int main(int argc, char** argv) {
@@ -38,6 +41,22 @@ int main(int argc, char** argv) {
   if (!strcmp(what, "machine")) { struct utsname n; uname(&n); puts(n.machine); return 0; }
   if (!strcmp(what, "read")) { char b[256]; FILE* f = fopen(argv[2], "r"); if (!f) { puts(strerror(errno)); return 1; } puts(fgets(b, 256, f)); return 0; }
   if (!strcmp(what, "write")) { FILE* f = fopen(argv[2], "w"); if (!f) { puts(strerror(errno)); return 1; } fputs("written", f); return fclose(f); }
+  if (!strcmp(what, "cmdline")) { int c; FILE* f = fopen("/proc/self/cmdline", "r"); while ((c = getc(f)) != EOF) putchar(c ? c : '|');
+    printf("%s\n", (char*)getauxval(AT_EXECFN)); return 0; }
+  if (!strcmp(what, "numbers")) { printf("%d %d\n", getpid(), getppid()); return 0; }
+  if (!strcmp(what, "sleep")) { sleep(60); return 0; }
+  if (!strcmp(what, "leave")) {  // a child that nobody waits for, in a session of its own
+    if (!fork()) { setsid(); execl("/proc/self/exe", "p", "sleep", argv[2], (char*)0); }
+    if (argc > 3) sleep(60);
+    usleep(200000); return 8; }
+  if (!strcmp(what, "count")) {  // signals that arrive, until SIGTERM has come
+    int seen[65] = {0}; sigset_t all; siginfo_t i; sigfillset(&all); sigprocmask(SIG_BLOCK, &all, 0); puts("ready"); fflush(stdout);
+    while (!seen[SIGTERM]) { seen[sigwaitinfo(&all, &i)]++; if (i.si_code == SI_QUEUE) printf("value %d\n", i.si_value.sival_int); }
+    usleep(300000); sigset_t left; sigpending(&left); for (int n = 1; n < 32; n++) if (seen[n] + (sigismember(&left, n) > 0)) printf("%d:%d ", n, seen[n] + (sigismember(&left, n) > 0));
+    puts(""); return 0; }
+  if (!strcmp(what, "stop")) { raise(SIGTSTP); puts("continued"); return 4; }
+  if (!strcmp(what, "copy")) { char b[4096]; FILE* f = fopen(argv[2], "r"); if (!f) { puts(strerror(errno)); return 1; } size_t n = fread(b, 1, sizeof b, f); fwrite(b, 1, n, stdout); return 0; }
+  if (!strcmp(what, "chown")) { if (chown(argv[2], atoi(argv[3]), atoi(argv[3])) || setgroups(1, (gid_t[]){5}) || setgid(7) || setuid(7)) { puts(strerror(errno)); return 1; } printf("%d\n", getuid()); return 0; }
   if (!strcmp(what, "again")) { execl("/proc/self/exe", "renamed", "argv", "x", (char*)0); return errno; }
   return 5;
 }
@@ -172,10 +191,51 @@ class Roots(unittest.TestCase):
         self.assertEqual(self.run_in("p", "read", "/etc/text").stdout, "of the root\n\n")
         self.assertEqual(self.run_in("p", "read", "/etc/passwd").returncode, 1)
 
-    def test_the_hosts_programs_do_not_hide_the_roots(self):
-        for directory in ("/usr/bin", "/etc", "/"):
-            self.assertEqual(self.run_in("p", "where", cwd=directory).stdout, "/\n")
+    def test_u3_a_directory_of_the_roots_system_is_not_replaced(self):
+        # Neither by the host's, nor silently by another: the command would run somewhere else than where it was called.
+        for directory in ("/usr/bin", "/etc"):
+            result = self.run_in("p", "where", cwd=directory)
+            self.assertEqual((result.returncode, result.stdout), (125, ""))
+            self.assertIn(f"-w {directory} ", result.stderr)
+            self.assertEqual(result.stderr.count("\n"), 1)
+            self.assertEqual(self.run_in("p", "where", cwd=directory, options=["-w", directory]).stdout, f"{directory}\n")
+        self.assertEqual(self.run_in("p", "where", cwd="/").stdout, "/\n")
+        self.assertEqual(self.run_in("p", "where", cwd="/proc/sys").stdout, "/proc/sys\n")
         self.assertEqual(self.run_in("p", "where", cwd=self.root / "usr/bin").stdout, "/usr/bin\n")
+
+    @unittest.skipUnless(os.geteuid() == 0, "makes a directory in /var/lib")
+    def test_u3_a_directory_that_only_the_host_has_is_shown(self):
+        with tempfile.TemporaryDirectory(dir="/var/lib", prefix="grus-test-") as directory:  # where CI services keep theirs
+            (pathlib.Path(directory) / "f").write_text("of a service\n")
+            result = self.run_in("p", "read", "f", cwd=directory)
+            self.assertEqual((result.stdout, result.stderr), ("of a service\n\n", ""))
+        shutil.rmtree(self.root / "var", ignore_errors=True)
+
+    def test_u3_what_encloses_the_work_is_shown(self):
+        top = self.base / "enclosing"
+        for place in ("cargo/member", "cargo/b", "git/deep/er", "git/.git", "plain/member", "both/.git", "both/in/ner"):
+            (top / place).mkdir(parents=True)
+        (top / "both/in/Cargo.toml").write_text("[workspace]\n")
+        (top / "cargo/Cargo.toml").write_text('[workspace]\nmembers = ["member", "b"]\n')
+        for place in ("cargo/b", "git", "plain", "both"):
+            (top / place / "f").write_text(place + "\n")
+        os.chmod(top, 0o777)  # the search ends at what everybody may write: /tmp/.git would be an attacker's
+        (top / ".git").mkdir()
+        for where, file, expected in (("cargo/member", "../b/f", "cargo/b"), ("git/deep/er", "../../f", "git"), ("both/in/ner", "../../f", "both")):
+            self.assertEqual(self.run_in("p", "read", file, cwd=top / where).stdout, expected + "\n\n")
+        self.assertEqual(self.run_in("p", "read", "../f", cwd=top / "plain/member").returncode, 1)
+        # A home under version control is not shown for a directory in it.
+        result = self.run_in("p", "read", "../../f", cwd=top / "git/deep/er", env={"HOME": str(top / "git")})
+        self.assertEqual(result.returncode, 1)
+
+    def test_u3_a_work_tree_of_git_has_its_repository(self):
+        top = self.base / "trees"
+        (top / "tree").mkdir(parents=True)
+        git = ["git", "-C", top, "-c", "user.name=a", "-c", "user.email=a@b"]
+        for command in (["init", "-q", "main"], ["-C", "main", "commit", "-q", "--allow-empty", "-m", "x"], ["-C", "main", "worktree", "add", "-q", "../tree/w"]):
+            subprocess.run([*git, *command], check=True, capture_output=True)
+        result = self.run_in("p", "read", top / "main/.git/HEAD", cwd=top / "tree/w")
+        self.assertTrue(result.stdout.startswith("ref: "), result)
 
     def test_binds_and_working_directory(self):
         (self.work / "bound").mkdir(exist_ok=True)
@@ -190,6 +250,137 @@ class Roots(unittest.TestCase):
         self.assertEqual(self.run_in("p", "env", "A", env={"A": "host"}, options=["--clean-env"]).stdout, "(unset)\n")
         self.assertEqual(self.run_in("p", "exit", "0", options=["--env", "broken"]).returncode, 125)
         self.assertNotIn("cargo", self.run_in("p", "env", "PATH", env={"PATH": "/x/cargo/bin"}).stdout)
+
+    def test_u4_variables_of_the_hosts_tools_pass_only_when_asked_for(self):
+        host = {name: "/host/place" for name in ("JAVA_HOME", "GOROOT", "PYTHONHOME", "PYTHONPATH", "NODE_PATH", "PERL5LIB", "LD_LIBRARY_PATH",
+                                                 "RUBYLIB", "CARGO_HOME", "VIRTUAL_ENV", "PKG_CONFIG_PATH", "CC", "SHELL")}
+        host["LD_PRELOAD"] = ""
+        for name in host:
+            self.assertEqual(self.run_in("p", "env", name, env=host).stdout, "(unset)\n", name)
+            self.assertEqual(self.run_in("p", "env", name, env=host, options=["-e", name + "=x"]).stdout, "x\n", name)
+        self.assertEqual(self.run_in("p", "env", "JAVA_HOME", env=host, options=["-e", "JAVA_HOME"]).stdout, "/host/place\n")
+        # What a root has as well, and what names no file.
+        self.assertEqual(self.run_in("p", "env", "CC", env={"CC": "clang -O2"}).stdout, "clang -O2\n")
+        self.assertEqual(self.run_in("p", "env", "SHELL", env={"SHELL": "/bin/p"}).stdout, "/bin/p\n")
+        for name in ("RUSTFLAGS", "CFLAGS", "MAKEFLAGS", "CI", "NODE_OPTIONS", "LANG"):
+            self.assertEqual(self.run_in("p", "env", name, env={name: "-v"}).stdout, "-v\n", name)
+
+    def test_u4_the_list_is_the_documented_one(self):
+        source = pathlib.Path(__file__).resolve().parents[2]
+        code = (source / "src/tool/guest_environment.cpp").read_text()
+        text = (source / "docs/roots.md").read_text()
+        for array in ("kOfTheHost", "kCommands"):
+            names = re.findall(r'"(\w+)"', code.partition(array + "[] = {")[2].partition("};")[0])
+            self.assertGreater(len(names), 30)
+            self.assertEqual([n for n in names if f"`{n}`" not in text], [])
+
+    def test_u5_the_command_line_is_the_guests(self):
+        self.assertEqual(self.run_in("p", "cmdline", "", "x y").stdout, "p|cmdline||x y|/bin/p\n")
+        self.assertEqual(self.run_in("/bin/p", "cmdline").stdout, "/bin/p|cmdline|/bin/p\n")
+        engine = subprocess.run([OPTIONS.engine, "-0", "other", "-E", "A=from -E", "-L", "/x", self.root / "bin/p", "cmdline", "z"], capture_output=True, text=True)
+        self.assertEqual(engine.stdout, f"other|cmdline|z|{self.root}/bin/p\n")
+        engine = subprocess.run([OPTIONS.engine, "-0", "", "-E", "A=from -E", self.root / "bin/p", "env", "A"], capture_output=True, text=True)
+        self.assertEqual(engine.stdout, "from -E\n")
+
+    def test_u10_read_only_binds(self):
+        (self.work / "shown").mkdir(exist_ok=True)
+        (self.work / "shown/f").write_text("shown\n")
+        source = f"{self.work}/shown:/mnt/shown"
+        for options, expected in ((":ro", "Read-only file system\n"), (":rw", ""), ("", "")):
+            self.assertEqual(self.run_in("p", "read", "/mnt/shown/f", options=["-b", source + options]).stdout, "shown\n\n")
+            self.assertEqual(self.run_in("p", "write", "/mnt/shown/g", options=["-b", source + options]).stdout, expected, options)
+        self.assertEqual([p.name for p in (self.root / "mnt").iterdir()], ["shown"])
+        for wrong in ("x", "ro:rw", "ro,x"):
+            result = self.run_in("p", "exit", "0", options=["-b", f"{source}:{wrong}"])
+            self.assertEqual((result.returncode, result.stderr.count("\n")), (125, 1), wrong)
+
+    def test_u10_a_root_of_another_machine_is_refused(self):
+        native = self.base / "native"
+        (native / "bin").mkdir(parents=True)
+        shutil.copy(shutil.which("true"), native / "bin/sh")
+        result = grus("run", "-r", str(native), "--", "/bin/sh")
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (125, 1))
+        self.assertIn("no AArch64 root: its /bin/sh is for x86-64", result.stderr)
+
+    def alive(self, mark):
+        return subprocess.run(["pgrep", "-f", f"^p sleep {mark}"], capture_output=True, text=True).stdout.split()
+
+    def test_u14_nothing_outlives_the_command(self):
+        mark = f"mark-{os.getpid()}"
+        self.assertEqual(self.run_in("p", "leave", mark).returncode, 8)
+        self.assertEqual(self.alive(mark), [])
+        line = [OPTIONS.grus, "run", "--root", self.root, "--", "p", "leave", mark, "wait"]
+        environment = dict(os.environ, GRUS_ENGINE=OPTIONS.engine)
+        for options in ([], ["--foreground"], ["-s", "KILL"]):
+            done = subprocess.run(["timeout", *options, "1", *line], env=environment, cwd=self.work)
+            self.assertIn(done.returncode, (124, 137, -9))
+            self.assertEqual(self.alive(mark), [], options)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            process = subprocess.Popen(line, env=environment, cwd=self.work)
+            time.sleep(0.7)
+            self.assertEqual(len(self.alive(mark)), 1)
+            process.send_signal(number)
+            self.assertEqual(process.wait(10), -number)
+            for _ in range(100):  # SIGKILL leaves the rest to the kernel
+                if not self.alive(mark):
+                    break
+                time.sleep(0.02)
+            self.assertEqual(self.alive(mark), [])
+
+    def test_u14_signals_arrive_once(self):
+        def start():
+            process = subprocess.Popen([OPTIONS.grus, "run", "--root", self.root, "--", "p", "count"], env=dict(os.environ, GRUS_ENGINE=OPTIONS.engine),
+                                       cwd=self.work, stdout=subprocess.PIPE, text=True, start_new_session=True)
+            self.assertEqual(process.stdout.readline(), "ready\n")
+            return process
+        for kill in (os.kill, os.killpg):  # to us alone, and to all of a job as a terminal does
+            process = start()
+            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGCONT, signal.SIGTERM):
+                time.sleep(0.1)
+                kill(process.pid, number)
+            seen = dict(pair.split(":") for pair in process.communicate(timeout=20)[0].split())
+            continued = seen.pop(str(int(signal.SIGCONT)), None)
+            self.assertIn(continued, ("1", "2"))  # twice does what once does
+            self.assertEqual(seen, {str(int(n)): "1" for n in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGTERM)}, kill)
+        alarmed = subprocess.run([sys.executable, "-c", "import os, signal, sys; signal.alarm(1); os.execv(sys.argv[1], sys.argv[1:])", OPTIONS.grus,
+                                  "run", "--root", self.root, "--", "p", "sleep"], env=dict(os.environ, GRUS_ENGINE=OPTIONS.engine), cwd=self.work, timeout=30)
+        self.assertEqual(alarmed.returncode, -signal.SIGALRM)
+
+    def test_u14_a_shell_sees_its_job_stop(self):
+        process = subprocess.Popen([OPTIONS.grus, "run", "--root", self.root, "--", "p", "stop"], env=dict(os.environ, GRUS_ENGINE=OPTIONS.engine),
+                                   cwd=self.work, stdout=subprocess.PIPE, text=True, process_group=0)
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        self.assertTrue(os.WIFSTOPPED(status))
+        self.assertEqual(os.WSTOPSIG(status), signal.SIGTSTP)
+        os.killpg(process.pid, signal.SIGCONT)
+        self.assertEqual((process.communicate(timeout=20)[0], process.returncode), ("continued\n", 4))
+
+    def test_u14_a_pipe_ends_when_the_command_closes_it(self):
+        process = subprocess.Popen([OPTIONS.grus, "run", "--root", self.root, "--", "p", "sleep"], env=dict(os.environ, GRUS_ENGINE=OPTIONS.engine),
+                                   cwd=self.work, stdout=subprocess.PIPE)
+        time.sleep(0.5)
+        holders = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid() and self.holds(pid, f"pipe:[{os.fstat(process.stdout.fileno()).st_ino}]")]
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        self.assertEqual(len(holders), 1)  # the program itself
+
+    @staticmethod
+    def holds(pid, what):
+        try:
+            return any(os.readlink(f"/proc/{pid}/fd/{fd}") == what for fd in os.listdir(f"/proc/{pid}/fd"))
+        except OSError:
+            return False
+
+    def test_u14_numbers_and_tmp_are_the_roots_own(self):
+        self.assertEqual(self.run_in("p", "numbers").stdout, "2 0\n")
+        with tempfile.NamedTemporaryFile(dir="/tmp") as file:
+            self.assertEqual(self.run_in("p", "read", file.name).returncode, 1)
+            self.assertEqual(self.run_in("p", "exit", "3", options=["-b", "/tmp"]).returncode, 3)
+            self.assertEqual(self.run_in("p", "copy", file.name, options=["-b", "/tmp"]).returncode, 0)
+        self.assertEqual(self.run_in("p", "write", "/tmp/of-the-root").returncode, 0)
+        self.assertEqual((self.root / "tmp/of-the-root").read_text(), "written")
+        (self.root / "tmp/of-the-root").unlink()
 
     def test_a_home_that_is_missing_is_not_made(self):
         missing = self.base / "homeless-shelter"
@@ -245,6 +436,20 @@ class Roots(unittest.TestCase):
         self.assertEqual(run("p", "write", str(home / "f")).stdout, "")
         self.assertEqual(run("p", "write", "/etc/text").stdout, "Permission denied\n")
         self.assertEqual(sorted(str(p) for p in self.root.rglob("*")), before)
+        # Its /tmp is not to be written by this user: an empty one is there instead.
+        self.assertEqual(run("p", "write", "/tmp/f").stdout, "")
+        # U10: the user has a name.
+        (self.root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
+        self.assertEqual(run("p", "copy", "/etc/passwd").stdout,
+                         f"root:x:0:0:root:/root:/bin/bash\nnobody:x:{nobody}:{nobody}:nobody:{home}:/bin/sh\n")
+        self.assertEqual((self.root / "etc/passwd").read_text(), "root:x:0:0:root:/root:/bin/bash\n")
+        (self.root / "etc/passwd").unlink()
+        # U2: one id is said to be one; the name is the user database's.
+        environment["USER"] = "root"
+        result = run("p", "ids", options=["--as-root"])
+        self.assertEqual((result.stdout, result.stderr.count("\n")), ("0 0\n", 1))
+        self.assertRegex(result.stderr, "newuidmap is missing|has no range for nobody: add one .* nobody")
+        environment["USER"] = "nobody"
         # Homes that are none: the program runs, and nothing is made for them.
         for other in ({"HOME": "/homeless-shelter"}, {"HOME": "/"}, {"HOME": "relative"}, {"HOME": ""}, {"HOME": "/root"}):
             environment.update(other)
@@ -253,6 +458,25 @@ class Roots(unittest.TestCase):
         environment["HOME"] = str(home)
         self.assertEqual(as_nobody("install", "arm64").returncode, 3)
         self.assertEqual(as_nobody("doctor", "--engine", environment["GRUS_ENGINE"]).returncode, 0)
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("newuidmap") and os.path.exists("/etc/subuid"), "changes the user; needs newuidmap")
+    def test_u2_as_root_has_other_users(self):
+        user, place = 65534, self.base / "extended"
+        shutil.copytree(self.root, place / "root", symlinks=True)
+        (place / "subuid").write_text("nobody:200000:65536\n")
+        for name in ("grus", "engine"):
+            shutil.copy(getattr(OPTIONS, name), place / name)
+        for path in (place, *place.rglob("*")):
+            os.chown(path, user, user)
+        script = (f"mount --make-rprivate / && mount --bind {place}/subuid /etc/subuid && mount --bind {place}/subuid /etc/subgid && cd {place} && "
+                  f'exec setpriv --reuid={user} --regid={user} --clear-groups env HOME={place} "$@"')
+        def run(*command):
+            return subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", place / "grus", "run", "--engine", place / "engine", "-r", place / "root",
+                                   "--as-root", "--", *command], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+        result = run("p", "chown", "/etc/text", "5")  # and setgroups, setgid, setuid: what apt and su do
+        self.assertEqual((result.stdout, result.stderr, result.returncode), ("7\n", "", 0))
+        self.assertEqual(os.stat(place / "root/etc/text").st_uid, 200004)
+        self.assertEqual(run("p", "ids").stdout, "0 0\n")
 
     def test_listing_and_removing(self):
         cache = self.base / "cache"
