@@ -38,6 +38,9 @@ struct Exit {
 };
 
 // The record of a region; marks, then exits follow. 8-byte aligned.
+// A region that is being killed, and one that was: who kills may itself be killed in between (vfork), and it is done again.
+inline constexpr u32 kDying = 1, kDead = 2;
+
 struct Region {
   u32 bytes;                  // of the whole record
   u32 host_begin, host_end;   // offsets in the window's code; body then cold stubs; host_begin is a multiple of kLine
@@ -46,7 +49,7 @@ struct Region {
   u32 entry;                  // the guest word that it was made for
   u16 mark_count, exit_count;
   u64 checksum;  // of the other fields, marks, exits, and the code with its exits' displacements as 0
-  u32 dead;      // only ever set in private copies
+  u32 dead;      // kDying or kDead; only ever set in private copies
   u32 reserved;
 
   const InsnMark* marks() const { return reinterpret_cast<const InsnMark*>(this + 1); }

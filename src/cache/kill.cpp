@@ -5,7 +5,7 @@
 // Guarantees: after kill_range nothing enters a killed region any more but threads that are inside of it or about to jump there,
 // and these meet an int3 at the next boundary. The cost depends on what lies around the range, not on the window's size: javac
 // kills 77,000 times in windows of thousands of regions, which took an eighth of its time when each was looked at.
-// Deliberately not here: memory of killed code is not used again.
+// Deliberately not here: room of killed code is not used again; run/code_map.h gives whole windows back.
 #include <linux/mman.h>
 
 #include "base/guest_memory.h"
@@ -56,13 +56,29 @@ bool chain(GrowingArray<T>& nodes, u32* head, T node) {
   return true;
 }
 
+// Takes the jump that `*at` leads to out of its chain, for another one.
+void free_jump(Window& w, u32* at) {
+  const u32 number = *at;
+  Jump& jump = w.jumps.data[number - 1];
+  __atomic_store_n(at, jump.next, __ATOMIC_RELEASE);
+  jump.next = w.free_jumps;
+  __atomic_store_n(&w.free_jumps, number, __ATOMIC_RELEASE);
+}
+
+void undo_jump(Window& w, u32* at) {
+  const Jump& jump = w.jumps.data[*at - 1];
+  i32 distance = static_cast<i32>(jump.cold - (jump.site + 4));
+  __atomic_store_n(reinterpret_cast<i32*>(jump.from->code + jump.site), distance, __ATOMIC_RELEASE);
+  free_jump(w, at);
+}
+
 // The regions by block of guest code; false: no memory for that. Made when something is killed for the first time.
 bool know_regions(Window& w) {
   if (w.region_heads) return true;
   w.region_heads = static_cast<u32*>(map_engine_pages(heads_bytes(blocks_of(w))));
   if (!w.region_heads) return false;
   w.for_each_region([&](Region& r) {
-    if (!r.dead) note_region(w, r);
+    if (r.dead != kDead) note_region(w, r);
     return w.region_heads == nullptr;
   });
   return w.region_heads != nullptr;
@@ -89,7 +105,7 @@ void for_each_region_at(Window& w, u32 low, u32 high, F f) {
     for (u32* at = &w.region_heads[block]; *at;) {
       RegionNode& node = w.region_nodes.data[*at - 1];
       f(*node.region);
-      if (node.region->dead)
+      if (node.region->dead == kDead)
         *at = node.next;
       else
         at = &node.next;
@@ -97,7 +113,7 @@ void for_each_region_at(Window& w, u32 low, u32 high, F f) {
   }
 }
 
-// Jumps into `r`, which is dead, go to their cold stubs again.
+// Jumps into `r`, which is dying, go to their cold stubs again.
 void undo_jumps(Window& w, const Region& r) {
   if (!w.jump_heads) return;
   for (u32 page = r.host_begin / kJumpPage; page <= (r.host_end - 1) / kJumpPage; page++) {
@@ -107,9 +123,7 @@ void undo_jumps(Window& w, const Region& r) {
         at = &jump.next;
         continue;
       }
-      i32 distance = static_cast<i32>(jump.cold - (jump.site + 4));
-      if (jump.from) __atomic_store_n(reinterpret_cast<i32*>(jump.from->code + jump.site), distance, __ATOMIC_RELEASE);
-      *at = jump.next;
+      undo_jump(w, at);
     }
   }
 }
@@ -125,8 +139,15 @@ void note_region(Window& w, Region& r) {
 bool remember_jump(Window& from, u32 site, u32 cold, Window& to, u64 target) {
   if (!to.jump_heads) to.jump_heads = static_cast<u32*>(map_engine_pages(heads_bytes(jump_pages_of(to))));
   if (!to.jump_heads) return false;
-  u32 offset = to.offset_of(target);
-  return chain(to.jumps, &to.jump_heads[offset / kJumpPage], Jump{&from, site, cold, offset, 0});
+  if (&from != &to) from.links_out = true;
+  u32 offset = to.offset_of(target), number = to.free_jumps;
+  u32* head = &to.jump_heads[offset / kJumpPage];
+  if (!number) return chain(to.jumps, head, Jump{&from, site, cold, offset, 0});
+  Jump& jump = to.jumps.data[number - 1];
+  __atomic_store_n(&to.free_jumps, jump.next, __ATOMIC_RELEASE);
+  jump = Jump{&from, site, cold, offset, *head};
+  __atomic_store_n(head, number, __ATOMIC_RELEASE);
+  return true;
 }
 
 void link_within(Window& w, u32 site, u32 cold, u64 target) {
@@ -135,9 +156,22 @@ void link_within(Window& w, u32 site, u32 cold, u64 target) {
   __atomic_store_n(reinterpret_cast<i32*>(w.code + site), static_cast<i32>(cold - (site + 4)), __ATOMIC_RELEASE);
 }
 
-void forget_jumps_from(Window& to, const Window& gone) {
-  for (u32 i = 0; i < to.jumps.size; i++)
-    if (to.jumps.data[i].from == &gone) to.jumps.data[i].from = nullptr;
+void undo_all_jumps(Window& w) {
+  for (u64 page = 0; w.jump_heads && page < jump_pages_of(w); page++)
+    while (w.jump_heads[page]) undo_jump(w, &w.jump_heads[page]);
+}
+
+void forget_jumps_from_forgotten(Window& to) {
+  if (!to.jumps.size) return;
+  for (u64 page = 0; to.jump_heads && page < jump_pages_of(to); page++) {
+    for (u32* at = &to.jump_heads[page]; *at;) {
+      Jump& jump = to.jumps.data[*at - 1];
+      if (jump.from->forgotten)
+        free_jump(to, at);
+      else
+        at = &jump.next;
+    }
+  }
 }
 
 void forget_killing(Window& w) {
@@ -207,7 +241,7 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
   u32 killed = 0;
   const u32 words = static_cast<u32>((w.guest_end - w.guest_begin) / 4);
   for_each_region_at(w, low, high, [&](Region& r) {
-    if (r.dead || r.guest_high <= low || r.guest_low >= high) return;
+    if (r.dead == kDead || r.guest_high <= low || r.guest_low >= high) return;
     const InsnMark* marks = r.marks();
     bool hit = false;
     for (u32 i = 0; i < r.mark_count && !hit; i++) {
@@ -215,8 +249,9 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
       hit = g >= low && g < high;
     }
     if (!hit) return;
-    r.dead = 1;
+    r.dead = kDying;
     killed++;
+    undo_jumps(w, r);
     u8* base = w.code + r.host_begin;
     for (u32 i = 0; i < r.mark_count; i++) {
       u32 g = r.guest_low + marks[i].guest;
@@ -234,7 +269,8 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
       __atomic_store_n(base + host, u8{0xcc}, __ATOMIC_RELEASE);
       if (marks[i].call) __atomic_store_n(base + next - kLandingBytes, u8{0xcc}, __ATOMIC_RELEASE);
     }
-    undo_jumps(w, r);
+    if (w.own.has(r.host_begin)) w.dead_bytes += r.host_end - r.host_begin;
+    r.dead = kDead;
   });
   return killed;
 }

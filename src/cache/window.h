@@ -13,7 +13,8 @@
 // before anything in it is killed, since other processes' translations stay right. Without a file, or where the file takes
 // no more, code goes to the own area.
 // Guarantees: readers of the index take no lock (an entry appears after its code); everything else is under the
-// translator's lock. Code that was killed is overwritten with int3 at every boundary and its memory not reused.
+// translator's lock. Code that was killed is overwritten with int3 at every boundary and its room in the window not used again: a window
+// that is mostly dead is replaced.
 // Knows bytes and offsets, not instructions.
 #pragma once
 #include "cache/format.h"
@@ -24,7 +25,7 @@ struct Window;
 
 // A direct exit in private code that jumps straight to a region of this window.
 struct Jump {
-  Window* from;  // nullptr: it is gone
+  Window* from;
   u32 site;    // offset of the rel32 in `from`
   u32 cold;    // offset of its cold stub there
   u32 target;  // offset here
@@ -77,9 +78,15 @@ struct Window {
   u64 stamped;               // when it last wrote down the time, by the TSC
   u32* jump_heads;  // chains of `jumps`, by page of this window's code
   GrowingArray<Jump> jumps;
+  u32 free_jumps;     // chain of those that were undone
+  bool links_out;     // another window has jumps from here
   u32* region_heads;  // chains of regions, by block of guest code, once something was killed here
   GrowingArray<RegionNode> region_nodes;
   u64 insns_distinct, insns_translated, bytes, regions_published;
+  u32 dead_bytes;     // of the own area
+  bool idle, retired, forgotten;  // run/code_map.h
+  u64 retired_in;                 // which epoch began then (run/reclaim.h); 0: none yet
+  Window* next_retired;
   u64* used_index;  // a bit per page of the index: this process put something there. nullptr: nowhere yet
 
   bool contains(u64 pc) const { return pc >= guest_begin && pc < guest_end; }
@@ -101,6 +108,11 @@ struct Window {
   Area& area_of(u32 offset) { return file.has(offset) ? file : own; }
   // Is `proof`, of the piece that begins at `pc` as it was read, what the file's name says?
   bool proves(u64 pc, u64 proof) const { return contains(pc) && proof == proofs[(pc - guest_begin) / kPiece]; }
+  // Making the rest again costs less than was spent on what is dead, and is done again only after as much again.
+  bool is_mostly_dead() const {
+    constexpr u32 kWorthIt = 512 << 10;
+    return dead_bytes > kWorthIt && dead_bytes > (own.used - own.begin) / 2;
+  }
   bool publishes() const { return shared != nullptr; }
   Region* region_of_host(u64 host);
   // Calls f for every region, dead ones too, until it returns true.
@@ -184,8 +196,10 @@ bool locate(Window& w, u64 host, Place* out);
 bool detach(Window& w);
 // Kills every region that covers any of [begin, end). Returns how many. A window with a file is detached first.
 u32 kill_range(Window& w, u64 begin, u64 end);
-// `gone` is about to be destroyed while others live on.
-void forget_jumps_from(Window& to, const Window& gone);
+// No jump of another window leads here any more, nor inside.
+void undo_all_jumps(Window& w);
+// Windows that are `forgotten` are about to be destroyed while `to` lives on.
+void forget_jumps_from_forgotten(Window& to);
 
 // Of kill.cpp, for window.cpp. What a new region and a jump that was made mean for killing; remember_jump is false without memory,
 // and then there must be no jump.

@@ -67,6 +67,15 @@ bool raised_by_instruction(int sig, const SignalInfo& info, const sigcontext& c)
 
 void take_signal(Task& task, int sig, const SignalInfo& info, ucontext* context) {
   const bool in_call = interrupted_syscall(context->uc_mcontext.rip, context->uc_mcontext.rax);
+  if (run::take_hurry(task.thread, sig, info.code, info.addr)) {
+    if (in_call) {
+      context->uc_mcontext.rax = static_cast<u64>(kRepeatSyscall);
+    } else if (task.thread.epoch) {
+      task.thread.interrupt = 1;
+      leave_guest_code(task, context);
+    }
+    return;
+  }
   if (kFaultSignals & signal_bit(sig)) {
     const bool ignored = task.sighand->action[sig].handler == kSigIgn;
     if (!ignored) keep_pending_fault(task, info);

@@ -86,6 +86,7 @@ void set_identity(Task& task) {
   task.tid = static_cast<i32>(host_syscall(__NR_gettid));
   task.pid = static_cast<i32>(host_syscall(__NR_getpid));
   task.host_block.tid = static_cast<u32>(task.tid);
+  run::identify_thread(task.thread, task.pid, task.tid);
 }
 
 void clear_handlers(Task& task) {
@@ -179,6 +180,7 @@ i64 clone_shared_memory(Task& task, const CloneRequest& r) {
   child->borrows_memory = !(r.flags & kCloneThread);
   child->clears_handlers = r.flags & kCloneClearSighand;
   share_objects(*child, task, r.flags);
+  run::add_thread(child->thread);
 
   u64* sp = static_cast<u64*>(stack_top(*child)) - 2;  // 16 bytes keep the alignment that a call expects
   *sp = ptr(child);
@@ -199,6 +201,7 @@ i64 clone_shared_memory(Task& task, const CloneRequest& r) {
   }
   if (is_error(result)) {
     if (r.flags & kCloneThread) __atomic_sub_fetch(&task.process->live_threads, 1, __ATOMIC_RELAXED);
+    run::remove_thread(child->thread);
     drop_objects(*child);
     free_task(child);
   } else if (waits) {
@@ -207,6 +210,7 @@ i64 clone_shared_memory(Task& task, const CloneRequest& r) {
     Lock* const locks[] = {&task.mm->lock, &task.sighand->lock, &task.files->lock, &task.process->lock};
     for (Lock* lock : locks)
       if (lock->owner() == child->host_block.tid) lock->release();
+    run::remove_thread(child->thread);
     drop_objects(*child);
     free_task(child);
   }

@@ -172,6 +172,7 @@ void deliver_signals(Task& task) {
 }
 
 void signals_before_exec(Task& task) {
+  run::await_hurry(task.thread);
   // Ours and blocked faults: exec turns caught into default and keeps the mask.
   for (u64 rest = kFaultSignals; rest; rest &= rest - 1) {
     int sig = __builtin_ctzll(rest) + 1;

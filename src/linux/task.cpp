@@ -185,6 +185,7 @@ void free_task(Task* task) {
 }
 
 void exit_task(Task& task, int status, bool group) {
+  run::remove_thread(task.thread);
   drop_objects(task);
   if (!group && keep_task(&task, task.tid))
     for (;;) host_syscall(__NR_exit, static_cast<u64>(status));
@@ -205,7 +206,6 @@ Task* new_initial_task() {
   Task* task = new_task();
   if (!task) fatal(kOwnFailure, "out of memory");
   task->mm = fresh<Mm>();
-  task->thread.memory_users = &task->mm->refs;
   task->files = fresh<Files>();
   task->fs = fresh<Fs>();
   task->process = fresh<Process>();
@@ -214,6 +214,8 @@ Task* new_initial_task() {
   // getpid() == gettid() in every program that was just exec'ed.
   task->pid = task->tid = static_cast<i32>(host_syscall(__NR_getpid));
   task->host_block.tid = static_cast<u32>(task->tid);
+  run::add_thread(task->thread);
+  run::identify_thread(task->thread, task->pid, task->tid);
   return task;
 }
 
@@ -238,7 +240,6 @@ void start_initial_task(Task& task) {
 
 void share_objects(Task& task, const Task& parent, u64 flags) {
   task.mm = share(parent.mm);  // only called for CLONE_VM: the other children have copied memory
-  task.thread.memory_users = &task.mm->refs;
   task.sighand = flags & kCloneSighand ? share(parent.sighand) : copy_locked(parent.sighand);
   task.files = flags & kCloneFiles ? share(parent.files) : copy_locked(parent.files);
   task.fs = flags & kCloneFs ? share(parent.fs) : copy(parent.fs);

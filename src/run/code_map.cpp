@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "guest/aarch64/registers.h"
 #include "run/lockstep.h"
+#include "run/reclaim.h"
 
 namespace grus::run {
 
@@ -186,13 +187,236 @@ Window* find_window(u64 pc, u8 context) {
   return g_windows[context][i];
 }
 
+Window* window_of_host(u64 host) {
+  u32 low = 0, high = g_by_host.count;
+  while (low < high) {
+    u32 mid = (low + high) / 2;
+    if (reinterpret_cast<u64>(g_by_host[mid]->code) + g_by_host[mid]->capacity <= host)
+      low = mid + 1;
+    else
+      high = mid;
+  }
+  return low < g_by_host.count && g_by_host[low]->contains_host(host) ? g_by_host[low] : nullptr;
+}
+
+namespace {
+
+constexpr u64 Window::*kCounted[] = {&Window::insns_distinct, &Window::insns_translated, &Window::bytes, &Window::regions_published};
+constinit Window g_released{};  // the sums of what is gone, for --stats
+
+// Nothing leads to these any more; the newest first. Those of epoch 0 wait for their epoch to begin.
+Window* g_retired;
+u64 g_retired_bytes;
+
+// Idle windows keep what they have used: not more than this.
+constexpr u32 kMostIdle = 8;
+constexpr u64 kMostIdleBytes = 2 << 20;
+u32 g_idle;
+u64 g_idle_bytes;
+
+// Threads that stay in translated code are only asked to leave for more than this.
+constexpr u64 kMostRetiredBytes = 2 << 20;
+
+u64 used_bytes(const Window& w) { return w.own.used - (w.own.used ? w.own.begin : 0) + (w.detached ? w.file.used : 0); }
+
+bool is_executable(const Window& w) {
+  u32 i = first_range_after(w.guest_begin);
+  return i < g_ranges.count && g_ranges[i].begin < w.guest_end;
+}
+
+void set_idle(Window& w, bool idle) {
+  if (w.idle == idle) return;
+  w.idle = idle;
+  if (idle) {
+    g_idle++;
+    g_idle_bytes += used_bytes(w);
+  } else {
+    g_idle--;
+    g_idle_bytes -= used_bytes(w);
+  }
+}
+
+// `w` is not among g_windows any more.
+void retire(Window& w) {
+  set_idle(w, false);
+  cache::return_claims(w);
+  w.retired = true;
+  g_retired_bytes += used_bytes(w);
+  w.next_retired = g_retired;
+  g_retired = &w;
+}
+
+void retire_at(u8 context, u32 i) {
+  Window& w = *g_windows[context][i];
+  g_windows[context].erase(i, 1);
+  retire(w);
+}
+
+// Idle windows that cover any of [begin, end).
+void retire_idle(u64 begin, u64 end) {
+  for (unsigned context = 0; context < a64::kFpContexts && g_idle; context++)
+    for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count && g_windows[context][i]->guest_begin < end;)
+      if (g_windows[context][i]->idle)
+        retire_at(static_cast<u8>(context), i);
+      else
+        i++;
+}
+
+void forget_host(const Window& w) {
+  u32 at = 0;
+  while (at < g_by_host.count && g_by_host[at] != &w) at++;
+  if (at < g_by_host.count) g_by_host.erase(at, 1);
+}
+
+// The windows that were just retired belong to the epoch that ends here. `at_once`: other threads may be in code that was not killed.
+void begin_reclaiming(bool at_once) {
+  if (!g_retired || g_retired->retired_in) return reclaim();
+  u64 epoch = begin_epoch();
+  for (Window* w = g_retired; w && !w->retired_in; w = w->next_retired) w->retired_in = epoch;
+  reclaim();
+  if (g_retired && (at_once || g_retired_bytes > kMostRetiredBytes)) hurry(epoch);
+}
+
+}  // namespace
+
+void reclaim() {
+  Window* gone = nullptr;
+  bool linked = false;
+  for (Window** at = &g_retired; *at;) {
+    Window* w = *at;
+    if (!w->retired_in || !(gone || passed(w->retired_in))) {  // behind one whose threads are gone they are all older
+      at = &w->next_retired;
+      continue;
+    }
+    *at = w->next_retired;
+    forget_host(*w);
+    w->next_retired = gone;
+    w->forgotten = true;
+    linked |= w->links_out;
+    gone = w;
+  }
+  if (linked)
+    for (u32 i = 0; i < g_by_host.count; i++) cache::forget_jumps_from_forgotten(*g_by_host[i]);
+  while (gone) {
+    Window* w = gone;
+    gone = w->next_retired;
+    g_retired_bytes -= used_bytes(*w);
+    for (u64 Window::*field : kCounted) g_released.*field += w->*field;
+    cache::destroy_window(w);
+  }
+}
+
+bool give_up_idle_windows() {
+  if (!can_reclaim()) return false;
+  retire_idle(0, ~u64{0});
+  if (!g_retired) return false;
+  begin_reclaiming(true);
+  if (g_retired) hurry(g_retired->retired_in);
+  return true;
+}
+
+Window* replace_window(Window* w) {
+  // Also when nobody waits for threads: what they hold must end at an int3 when the guest changes its code.
+  const bool killed = cache::detach(*w);
+  if (killed)
+    cache::kill_range(*w, w->guest_begin, w->guest_end);
+  else
+    cache::undo_all_jumps(*w);
+  Window* fresh = cache::make_window(w->guest_begin, w->guest_end, w->fp_context);
+  if (!fresh) return nullptr;
+  fresh->of_file = w->of_file;
+  u32 i = first_window_after(w->guest_begin, w->fp_context);
+  g_windows[w->fp_context][i] = fresh;
+  remember_host(fresh);
+  if (can_reclaim()) {
+    retire(*w);
+    begin_reclaiming(!killed);
+  } else {
+    CHECK(killed);
+  }
+  return fresh;
+}
+
+namespace {
+// A window without memory for a copy of its own is not killed but left.
+bool kill_or_retire(u8 context, u32 i, u64 begin, u64 end, u32* killed) {
+  Window& w = *g_windows[context][i];
+  if (w.of_file) {
+    // A region may have taken NZCV to be dead for what stood there.
+    begin = w.guest_begin;
+    end = w.guest_end;
+    region_builder().file_code_changed();
+  }
+  if (cache::detach(w)) {
+    *killed += cache::kill_range(w, begin, end);
+    w.of_file = false;
+    return false;
+  }
+  CHECK(can_reclaim());
+  cache::undo_all_jumps(w);
+  retire_at(context, i);
+  ++*killed;
+  return true;
+}
+}  // namespace
+
+u32 kill_translations(u64 begin, u64 end) {
+  u32 killed = 0;
+  bool retired = false;
+  for (unsigned context = 0; context < a64::kFpContexts; context++)
+    for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count && g_windows[context][i]->guest_begin < end;)
+      if (kill_or_retire(static_cast<u8>(context), i, begin, end, &killed))
+        retired = true;
+      else
+        i++;
+  if (retired) begin_reclaiming(true);
+  return killed;
+}
+
+u32 drop_translations(u64 begin, u64 end) {
+  u32 killed = 0;
+  bool left = false;  // code that was not killed
+  for (unsigned context = 0; context < a64::kFpContexts; context++) {
+    for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count && g_windows[context][i]->guest_begin < end;) {
+      Window& w = *g_windows[context][i];
+      const bool whole = !is_executable(w);
+      // To kill is to copy first (cache::detach): what nobody will run any more is not worth that.
+      if (whole && w.header && !w.detached && can_reclaim()) {
+        region_builder().file_code_changed();
+        cache::undo_all_jumps(w);
+        retire_at(static_cast<u8>(context), i);
+        left = true;
+        killed++;
+        continue;
+      }
+      if (kill_or_retire(static_cast<u8>(context), i, begin, end, &killed)) {
+        left = true;
+        continue;
+      }
+      if (whole) set_idle(w, true);
+      i++;
+    }
+  }
+  if ((g_idle > kMostIdle || g_idle_bytes > kMostIdleBytes) && can_reclaim()) retire_idle(0, ~u64{0});
+  begin_reclaiming(left);
+  return killed;
+}
+
 Window* window_for(u64 pc, u8 context) {
-  if (Window* w = find_window(pc, context)) return w;
+  const FileRange* of_file = guest_file(pc);
+  const FileRange* f = context == 0 ? of_file : nullptr;
+  if (g_idle && of_file && can_reclaim()) {
+    // A file's code is the cache's, and another translation than a JIT's.
+    retire_idle(of_file->begin, of_file->end);
+    begin_reclaiming(false);
+  }
+  if (Window* w = find_window(pc, context)) {
+    set_idle(*w, false);
+    return w;
+  }
   const ExecutableRange* r = executable_range(pc);
   if (!r) return nullptr;
   u64 begin = r->begin, end = r->end;
-  const FileRange* of_file = guest_file(pc);
-  const FileRange* f = context == 0 ? of_file : nullptr;
   if (f) {
     begin = f->begin;
     end = f->end;
@@ -223,68 +447,6 @@ Window* window_for(u64 pc, u8 context) {
   return w;
 }
 
-Window* window_of_host(u64 host) {
-  u32 low = 0, high = g_by_host.count;
-  while (low < high) {
-    u32 mid = (low + high) / 2;
-    if (reinterpret_cast<u64>(g_by_host[mid]->code) + g_by_host[mid]->capacity <= host)
-      low = mid + 1;
-    else
-      high = mid;
-  }
-  return low < g_by_host.count && g_by_host[low]->contains_host(host) ? g_by_host[low] : nullptr;
-}
-
-namespace {
-constexpr u64 Window::*kCounted[] = {&Window::insns_distinct, &Window::insns_translated, &Window::bytes, &Window::regions_published};
-constinit Window g_released{};  // the sums of what is gone, for --stats
-}  // namespace
-
-void release_replaced_windows() {
-  for (u32 k = 0; k < g_by_host.count;) {
-    Window* w = g_by_host[k];
-    if (find_window(w->guest_begin, w->fp_context) == w) {
-      k++;
-      continue;
-    }
-    g_by_host.erase(k, 1);
-    for (u64 Window::*field : kCounted) g_released.*field += w->*field;
-    for (u32 i = 0; i < g_by_host.count; i++) cache::forget_jumps_from(*g_by_host[i], *w);
-    cache::destroy_window(w);
-  }
-}
-
-Window* replace_window(Window* w) {
-  bool of_file = w->of_file;
-  kill_translations(w->guest_begin, w->guest_end);
-  Window* fresh = cache::make_window(w->guest_begin, w->guest_end, w->fp_context);
-  if (!fresh) return nullptr;
-  fresh->of_file = of_file;
-  u32 i = first_window_after(w->guest_begin, w->fp_context);
-  g_windows[w->fp_context][i] = fresh;
-  remember_host(fresh);
-  return fresh;
-}
-
-u32 kill_translations(u64 begin, u64 end) {
-  u32 killed = 0;
-  for (unsigned context = 0; context < a64::kFpContexts; context++) {
-    for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count; i++) {
-      Window& w = *g_windows[context][i];
-      if (w.guest_begin >= end) break;
-      if (w.of_file) {
-        // A region may have taken NZCV to be dead for what stood there.
-        killed += cache::kill_range(w, w.guest_begin, w.guest_end);
-        region_builder().file_code_changed();
-        w.of_file = false;
-      } else {
-        killed += cache::kill_range(w, begin, end);
-      }
-    }
-  }
-  return killed;
-}
-
 u32 count_cached_windows() {
   u32 n = 0;
   for (u32 k = 0; k < g_by_host.count; k++) n += g_by_host[k]->header != nullptr;
@@ -304,7 +466,8 @@ void stop_publishing() {
 }
 
 void detach_windows() {
-  for (u32 k = 0; k < g_by_host.count; k++) CHECK(cache::detach(*g_by_host[k]));
+  for (u32 k = 0; k < g_by_host.count; k++)
+    if (!g_by_host[k]->retired) CHECK(cache::detach(*g_by_host[k]));
 }
 
 u64 sum_over_windows(u64 Window::*field) {

@@ -2,7 +2,10 @@
 // Which guest addresses may be executed, which windows hold their translations, and the one lock over both.
 //
 // Guarantees: everything here is called with `translator_lock` held. Executable ranges are disjoint and merged; windows do
-// not overlap within one FP context and stay when their range goes (code is killed, the room is reused on a new mapping).
+// not overlap within one FP context. A window whose whole range is not executable any more is idle: its code is killed, its room is
+// used when the range is executable again (JITs that write and execute by turns), and a few of them are given back together. A
+// window that is full, or mostly dead code, or idle and the cache's, is retired: nothing leads there, and its memory is given
+// back when no thread can be in it any more (reclaim.h).
 #pragma once
 #include "base/lock.h"
 #include "cache/file.h"
@@ -31,10 +34,14 @@ cache::Window* find_window(u64 pc, u8 fp_context);
 cache::Window* window_of_host(u64 host);
 // The window ran full: everything in it is killed and translation goes on in a new one.
 cache::Window* replace_window(cache::Window* w);
-// Gives back what replaced windows hold. Only while no thread is in translated code or can return there.
-void release_replaced_windows();
+// Gives back what retired windows hold, as far as the threads have left them.
+void reclaim();
+// There is no room for a new window: what could be given back is retired and asked for. False: there is nothing.
+bool give_up_idle_windows();
 // Kills translations of [begin, end) in every window. Returns the number of regions.
 u32 kill_translations(u64 begin, u64 end);
+// The same where [begin, end) is not executable any more.
+u32 drop_translations(u64 begin, u64 end);
 u64 sum_over_windows(u64 cache::Window::*field);
 u32 count_cached_windows();
 // In a child after fork.

@@ -14,6 +14,7 @@
 #include "run/dump.h"
 #include "run/lockstep.h"
 #include "run/offsets.h"
+#include "run/reclaim.h"
 #include "translate/a64_to_x64/templates.h"
 #include "translate/region.h"
 
@@ -143,15 +144,29 @@ u64 thread_cpu_ns() {
   fatal(kOwnFailure, "out of memory: there is no room for translated code (RLIMIT_AS and RLIMIT_DATA count it)");
 }
 
-// The host code for cpu.pc, made if need be; 0: cpu.exception is set.
-u64 entry_for(ThreadState& t) {
+// Where code for cpu.pc is or may be made.
+static cache::Window* have_window(const CpuState& cpu) {
+  for (int attempts = 0; attempts < 100; attempts++) {
+    if (cache::Window* w = window_for(cpu.pc, static_cast<u8>(cpu.fp_context))) return w;
+    // Other threads may have to leave what is not used any more.
+    if (!give_up_idle_windows()) break;
+    constexpr u64 kAWhile[2] = {0, 1'000'000};
+    host_syscall(__NR_nanosleep, ptr(kAWhile), 0);
+  }
+  out_of_code_memory();
+}
+
+static u64 entry_locked(ThreadState& t) {
   CpuState& cpu = t.cpu;
-  LockGuard guard(translator_lock);
   if (!check_fetch(cpu)) return 0;
-  cache::Window* w = window_for(cpu.pc, static_cast<u8>(cpu.fp_context));
-  if (!w) out_of_code_memory();
+  cache::Window* w = have_window(cpu);
   if (cache::take_lost_pages()) detach_windows();
   if (u64 host = w->find(cpu.pc)) return host;
+  reclaim();
+  if (w->is_mostly_dead()) {
+    w = replace_window(w);
+    if (!w) out_of_code_memory();
+  }
   const ExecutableRange* range = executable_range(cpu.pc);
   u64 start = g_timed ? thread_cpu_ns() : 0;
   for (int attempt = 0;; attempt++) {
@@ -168,15 +183,17 @@ u64 entry_for(ThreadState& t) {
         CHECK(attempt < 2);
         w = replace_window(w);
         if (!w) out_of_code_memory();
-        // A JIT that goes on making code fills one window after the other. Nobody runs in the old ones when this is the only
-        // thread, and it forgets what leads there.
-        if (t.memory_users && *t.memory_users == 1) {
-          t.return_sp = t.return_base;
-          clear_lookup(t);
-          release_replaced_windows();
-        }
     }
   }
+}
+
+// The host code for cpu.pc, made if need be; 0: cpu.exception is set.
+u64 entry_for(ThreadState& t) {
+  leave_code(t);  // who waits for this lock, or has it, is not waited for
+  LockGuard guard(translator_lock);
+  u64 host = entry_locked(t);
+  enter_code(t);
+  return host;
 }
 
 a64_to_x64::RegionBuilder& region_builder() { return g_builder; }
@@ -199,7 +216,7 @@ void link(u64 site, u64 host) {
   // Since `host` was looked up, another thread may have killed what is there (a JIT's call patched, Java), or the table that it
   // is from has not heard of it: such a link would end at an int3 for ever.
   cache::Region* r = to ? to->region_of_host(host) : nullptr;
-  if (w && r && !r->dead) cache::link_exit(*w, site, *to, host);
+  if (w && r && !r->dead && !to->retired) cache::link_exit(*w, site, *to, host);
 }
 
 void interpret_towards_entry(ThreadState& t) {
@@ -279,6 +296,7 @@ void prepare_thread(ThreadState& t, u64 return_limit, u64 return_end) {
 void after_fork(ThreadState& t) {
   t.interrupt = 0;
   t.stepping = false;
+  keep_only_thread(t);
   drop_claims();
 }
 
@@ -349,6 +367,7 @@ void execute(ThreadState& t) {
     }
     // The way back from a system call is mostly known: no lock then. A page of the table that was not used yet is not read,
     // or its first use would cost two page faults.
+    enter_code(t);
     u64 index = lookup_index(cpu.pc);
     LookupEntry& known = t.lookup[index];
     u16 page = static_cast<u16>(1u << (index * sizeof(LookupEntry) / kGuestPageSize));
@@ -357,7 +376,7 @@ void execute(ThreadState& t) {
       host = known.host;
     } else {
       host = entry_for(t);
-      if (!host) return;
+      if (!host) return leave_code(t);
       g_statistics.lookups++;
       // Two that are needed by turns and have one place cost a way through here each time (sqlite: 2.3 million of them).
       LookupEntry& beside = t.lookup[static_cast<u64>(&known - t.lookup) ^ 1];
@@ -368,6 +387,7 @@ void execute(ThreadState& t) {
     if (static_cast<ExitReason>(t.exit_reason) == ExitReason::Direct) link(t.exit_site, host);
     t.nzcv_unknown = true;
     grus_enter(&t, host);
+    leave_code(t);
     ExitReason reason = static_cast<ExitReason>(t.exit_reason);
     if (reason == ExitReason::Exception) {
       t.exit_reason = static_cast<u32>(ExitReason::Lookup);
@@ -390,13 +410,13 @@ void execute(ThreadState& t) {
 void guest_range_unmapped(u64 begin, u64 end) {
   LockGuard guard(translator_lock);
   set_executable(begin, end, false);
-  g_statistics.invalidations += kill_translations(begin, end);
+  g_statistics.invalidations += drop_translations(begin, end);
 }
 
 void guest_range_executable(u64 begin, u64 end, bool executable) {
   LockGuard guard(translator_lock);
-  if (!executable) g_statistics.invalidations += kill_translations(begin, end);
   set_executable(begin, end, executable);
+  if (!executable) g_statistics.invalidations += drop_translations(begin, end);
 }
 
 void guest_file_mapped(u64 begin, u64 end, const cache::GuestFile& file) {

@@ -16,6 +16,10 @@ void prepare_thread(ThreadState& t, u64 return_limit, u64 return_end);
 inline constexpr u64 kReturnStackBytes = 256 << 10;
 // Forgets all that the thread's lookup table knows.
 void clear_lookup(ThreadState& t);
+// The threads that share this memory, each from before it runs; who it is; and until it has left, or is known to be dead.
+void add_thread(ThreadState& t);
+void identify_thread(ThreadState& t, i32 process, i32 thread);
+void remove_thread(ThreadState& t);
 // A new address space was built or copied (exec start, fork child): forget what belonged to other threads.
 void after_fork(ThreadState& t);
 void register_locks();
@@ -55,6 +59,12 @@ void guest_range_executable(u64 begin, u64 end, bool executable);
 void guest_file_mapped(u64 begin, u64 end, const cache::GuestFile& file);
 // IC IVAU by any alias: translations of [begin, end) and of every other mapping of the same physical memory die.
 void guest_code_modified(u64 begin, u64 end);
+
+// Is this host signal the engine's own, by which one thread makes another leave translated code (reclaim.h)? `sender`: the first
+// bytes of its siginfo's union.
+bool take_hurry(ThreadState& t, int sig, int code, u64 sender);
+// Before exec: such a signal would reach the new program.
+void await_hurry(ThreadState& t);
 
 // Statistics include the time that translation takes, from now on (--stats).
 void time_translation();

@@ -54,10 +54,16 @@ struct ThreadState {
   // cpu's NZCV may not be what the architecture says: the code from cpu.pc on overwrites them before it reads them.
   bool nzcv_unknown;
   u16 lookup_used;  // bit n: entries of the lookup table's page n were filled
-  const volatile u32* memory_users;  // how many threads run in this memory; nullptr: nobody counts
   a64::FpContext predicted_context;  // what the lookup table and the return-prediction stack lead to
 
   u32 invalid_operations;  // that trapped
+
+  // reclaim.h
+  volatile u64 epoch;         // that it looked for code in; 0: it is outside, and holds no address of code that it goes to
+  u64 known_epoch;            // that the lookup table and the return-prediction stack are of
+  volatile u32 hurried;       // a signal is on its way that makes it leave
+  i32 process_id, thread_id;  // 0: it does not run yet
+  ThreadState *next_thread, *previous_thread;
 };
 
 enum class ExitReason : u32 {
