@@ -10,9 +10,9 @@ enum class LogWanted : u8 { OnTerminal, Always, Never };
 
 struct EngineOptions {
   const char* prefix = nullptr;  // -L, QEMU_LD_PREFIX: where the guest's interpreter is looked for first
+  const char* strace = nullptr;  // --strace[=WORDS], GRUS_STRACE; "1": everything (linux/strace.h)
   const char* dump = nullptr;    // --dump=what[,what][:begin-end], GRUS_DUMP
   u32 lockstep = 0;  // --lockstep[=N], GRUS_LOCKSTEP: run/lockstep.h with regions of at most N instructions
-  bool strace = false;     // --strace, GRUS_STRACE
   bool stats = false;      // --stats, GRUS_STATS
   bool perf_map = false;         // --perf-map, GRUS_PERF_MAP
   LogWanted log = LogWanted::OnTerminal;  // GRUS_LOG=1, 0

@@ -63,7 +63,8 @@ constexpr char kUsage[] =
     "  -E NAME=VALUE  set an environment variable of the program\n"
     "  -U NAME        remove one\n"
     "  -0 NAME        argv[0] of the program\n"
-    "  --strace       print its system calls (GRUS_STRACE)\n"
+    "  --strace[=WORD,...][,FILE]  print its system calls: those named, or file, process, memory, network, signal;\n"
+    "                 times: when and how long; to FILE, a path with a '/' (GRUS_STRACE)\n"
     "  --stats        print counters at its end (GRUS_STATS)\n"
     "  --dump=WHAT[:BEGIN-END]  print translations: decode,host (GRUS_DUMP)\n"
     "  --perf-map     write /tmp/perf-PID.map (GRUS_PERF_MAP)\n"
@@ -208,7 +209,7 @@ bool environment_flag(const HostStart& host, const char* name) {
 
 void read_environment(const HostStart& host) {
   if (g_options.secure) return;
-  g_options.strace |= environment_flag(host, "GRUS_STRACE");
+  if (!g_options.strace && environment_flag(host, "GRUS_STRACE")) g_options.strace = environment(host, "GRUS_STRACE");
   g_options.stats |= environment_flag(host, "GRUS_STATS");
   g_options.perf_map |= environment_flag(host, "GRUS_PERF_MAP");
   g_options.interpret |= environment_flag(host, "GRUS_INTERPRET");
@@ -219,6 +220,19 @@ void read_environment(const HostStart& host) {
     g_options.lockstep = lockstep_length(lockstep);
   if (!g_options.dump && environment_flag(host, "GRUS_DUMP")) g_options.dump = environment(host, "GRUS_DUMP");
   if (!g_options.prefix) g_options.prefix = environment(host, "QEMU_LD_PREFIX");
+}
+
+// The descriptor of what is to be written to: the file that was named, unless another engine has opened it already.
+int start_strace(int log, bool is_open) {
+  const char *wrong, *file;
+  if (!linux::strace_wants(g_options.strace, &wrong, &file))
+    fatal(kOwnFailure, "--strace=%s: from '%s' on this is no system call, nor file, process, memory, network, signal, times, nor a path with a '/'",
+          g_options.strace, wrong);
+  if (!file || is_open) return log;
+  constexpr u64 kMode = 0666;
+  i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(file), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kMode);
+  if (is_error(fd)) fatal(kOwnFailure, "--strace: cannot write %s: %s", file, error_text(fd));
+  return static_cast<int>(fd);
 }
 
 void remove_variable(Program& p, const char* name, size_t length) {
@@ -296,7 +310,9 @@ void parse_command_line(HostStart& host, Program& p) {
     } else if (equal(a, "-0")) {
       argv0 = value(a);
     } else if (equal(a, "--strace")) {
-      g_options.strace = true;
+      g_options.strace = "1";
+    } else if (begins(a, "--strace=", &rest)) {
+      g_options.strace = rest;
     } else if (equal(a, "--stats")) {
       g_options.stats = true;
     } else if (equal(a, "--perf-map")) {
@@ -606,7 +622,7 @@ void start_main(void* argument) {
   __builtin_memcpy(p.envp, host.envp, host.envc * 8);
   p.envc = host.envc;
 
-  Handover handover{-1, -1, -1, -1, -1, 0, 0, nullptr, 0, nullptr};
+  Handover handover{-1, -1, -1, -1, -1, 0, 0, nullptr, 0, nullptr, 0, nullptr};
   constexpr u64 kPreserveArgv0 = 1;
   const char* rest = nullptr;
   const char* host_execfn = host.aux[AT_EXECFN] ? text(host.aux[AT_EXECFN]) : "";
@@ -627,16 +643,18 @@ void start_main(void* argument) {
     host.envc--;
     p.execfn = handover.execfn;
     p.fd = handover.exe_fd;
-    g_options.strace = handover.flags & linux::kHandoverStrace;
     g_options.stats = handover.flags & linux::kHandoverStats;
     g_options.interpret = handover.flags & linux::kHandoverInterpret;
     g_options.cache_read_only = handover.flags & linux::kHandoverCacheReadOnly;
     g_options.lockstep = handover.flags >> linux::kHandoverLockstepShift;
-    if (handover.prefix_length) {
-      char* prefix = static_cast<char*>(engine_alloc(handover.prefix_length + 1));
-      __builtin_memcpy(prefix, handover.prefix, handover.prefix_length);
-      g_options.prefix = prefix;
-    }
+    auto keep = [](const char* text, size_t length) -> const char* {
+      if (!length) return nullptr;
+      char* copy = static_cast<char*>(engine_alloc(length + 1));
+      __builtin_memcpy(copy, text, length);
+      return copy;
+    };
+    g_options.prefix = keep(handover.prefix, handover.prefix_length);
+    g_options.strace = keep(handover.strace, handover.strace_length);
   } else if (host.start == Start::Binfmt) {
     if (host.argc < 2) fatal(kOwnFailure, "started by binfmt_misc without a program");
     unsigned skip = (host.aux[AT_FLAGS] & kPreserveArgv0) && host.argc > 2 ? 2 : 1;
@@ -657,6 +675,7 @@ void start_main(void* argument) {
   if (engine_fd < 0) engine_fd = open_engine(host);
   if (engine_fd >= 0) engine_fd = linux::hide_fd(engine_fd, linux::kEngineFd);
   int log = handover.log_fd;
+  if (g_options.strace) log = start_strace(log, handover.strace_length);
   if (g_options.strace || g_options.stats || g_options.dump || g_options.lockstep || g_options.log == LogWanted::Always) {
     if (log < 0) {
       i64 copy = host_syscall(__NR_fcntl, 2, F_DUPFD_CLOEXEC, 3);
@@ -670,7 +689,6 @@ void start_main(void* argument) {
   task.files->exe_fd = -1;
   task.files->cache_fd = -1;
   linux::identity_init(engine_fd);
-  if (g_options.strace) linux::strace_enabled = true;
   if (g_options.interpret) run::set_interpret(true);
   if (g_options.lockstep) run::set_lockstep(g_options.lockstep);
   if (g_options.dump && !run::set_dump(g_options.dump))

@@ -163,9 +163,10 @@ void handle_syscall(Task& task) {
   }
   if (strace_enabled) [[unlikely]] {
     StraceLine line;
-    strace_begin(line, task, number, a);
+    const u64 asked[6] = {a[0], a[1], a[2], a[3], a[4], a[5]};
+    strace_begin(line, task, number, asked);
     if (allowed && number <= kNewestSyscall) result = invoke(task, kTable.row[number], a);
-    strace_end(line, result);
+    strace_end(line, asked, result);
   } else if (allowed && number <= kNewestSyscall) {
     result = invoke(task, kTable.row[number], a);
   }

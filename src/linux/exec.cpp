@@ -308,13 +308,13 @@ bool take_number(const char*& s, i64* n) {
 
 }  // namespace
 
-// GRUS_HANDOVER=version;exe;engine;log;seccomp;cache;flags;features;prefix length;PREFIXEXECFN - descriptors plus
-// one, 0 for none.
-constexpr u64 kHandoverVersion = 3;
+// GRUS_HANDOVER=version;exe;engine;log;seccomp;cache;flags;features;prefix length;strace length;PREFIXSTRACEEXECFN -
+// descriptors plus one, 0 for none.
+constexpr u64 kHandoverVersion = 4;
 
 size_t format_handover(char* out, size_t size, const Handover& h) {
   size_t name = sizeof kHandoverName - 1, execfn = __builtin_strlen(h.execfn);
-  if (name + 9 * 21 + h.prefix_length + execfn + 1 > size) return 0;
+  if (name + 10 * 21 + h.prefix_length + h.strace_length + execfn + 1 > size) return 0;
   __builtin_memcpy(out, kHandoverName, name);
   char* at = out + name;
   at = put_number(at, kHandoverVersion);
@@ -323,17 +323,21 @@ size_t format_handover(char* out, size_t size, const Handover& h) {
   at = put_number(at, h.flags);
   at = put_number(at, h.features);
   at = put_number(at, h.prefix_length);
+  at = put_number(at, h.strace_length);
   if (h.prefix_length) __builtin_memcpy(at, h.prefix, h.prefix_length);
   at += h.prefix_length;
+  if (h.strace_length) __builtin_memcpy(at, h.strace, h.strace_length);
+  at += h.strace_length;
   __builtin_memcpy(at, h.execfn, execfn + 1);
   return static_cast<size_t>(at - out) + execfn;
 }
 
 bool parse_handover(const char* s, Handover* h) {
-  i64 n[9];
+  i64 n[10];
   for (i64& v : n)
     if (!take_number(s, &v)) return false;
-  if (n[0] != kHandoverVersion || __builtin_strlen(s) < static_cast<size_t>(n[8]) || !n[1]) return false;
+  if (n[0] != kHandoverVersion || n[8] < 0 || n[9] < 0 || !n[1]) return false;
+  if (__builtin_strlen(s) < static_cast<size_t>(n[8]) + static_cast<size_t>(n[9])) return false;
   h->exe_fd = static_cast<int>(n[1] - 1);
   h->engine_fd = static_cast<int>(n[2] - 1);
   h->log_fd = static_cast<int>(n[3] - 1);
@@ -343,7 +347,9 @@ bool parse_handover(const char* s, Handover* h) {
   h->features = static_cast<u32>(n[7]);
   h->prefix = s;
   h->prefix_length = static_cast<size_t>(n[8]);
-  h->execfn = s + n[8];
+  h->strace = s + n[8];
+  h->strace_length = static_cast<size_t>(n[9]);
+  h->execfn = s + n[8] + n[9];
   return true;
 }
 
@@ -447,15 +453,17 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   handover.log_fd = task.files->log_fd;
   handover.seccomp_fd = seccomp.fd;
   handover.cache_fd = task.files->cache_fd;
-  handover.flags = (options.strace ? kHandoverStrace : 0) | (options.stats ? kHandoverStats : 0) |
+  handover.flags = (options.stats ? kHandoverStats : 0) |
                    (options.interpret ? kHandoverInterpret : 0) |
                    (options.cache_read_only ? kHandoverCacheReadOnly : 0) | options.lockstep << kHandoverLockstepShift;
   handover.features = options.features;
   handover.prefix = options.prefix;
   handover.prefix_length = options.prefix ? __builtin_strlen(options.prefix) : 0;
+  handover.strace = options.strace;
+  handover.strace_length = options.strace ? __builtin_strlen(options.strace) : 0;
   handover.execfn = name;
-  if (handover.prefix_length > kPathMax) return -E2BIG;
-  const size_t variable_size = handover.prefix_length + __builtin_strlen(name) + 256;
+  if (handover.prefix_length > kPathMax || handover.strace_length > kPathMax) return -E2BIG;
+  const size_t variable_size = handover.prefix_length + handover.strace_length + __builtin_strlen(name) + 256;
   char* variable = static_cast<char*>(__builtin_alloca(variable_size));
   if (!format_handover(variable, variable_size, handover)) return -E2BIG;
   envp.data[envp.size] = ptr(variable);

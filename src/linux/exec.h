@@ -19,9 +19,11 @@ struct Handover {
   u32 features;                   // EngineOptions::features
   const char* prefix;             // not terminated
   size_t prefix_length;
+  const char* strace;  // EngineOptions::strace, not terminated
+  size_t strace_length;
   const char* execfn;  // the rest of the variable: AT_EXECFN points here
 };
-inline constexpr u32 kHandoverStrace = 1, kHandoverStats = 2, kHandoverInterpret = 4, kHandoverCacheReadOnly = 8;
+inline constexpr u32 kHandoverStats = 2, kHandoverInterpret = 4, kHandoverCacheReadOnly = 8;
 inline constexpr u32 kHandoverLockstepShift = 8;  // --lockstep's number in the bits from here
 inline constexpr char kHandoverName[] = "GRUS_HANDOVER=";
 
