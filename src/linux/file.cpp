@@ -11,6 +11,8 @@
 #include "linux/abi/stat.h"
 #include "linux/handlers.h"
 #include "linux/identity.h"
+#include "linux/blocking_syscall.h"
+#include "linux/proc/files.h"
 #include "linux/user_memory.h"
 
 namespace grus::linux {
@@ -43,6 +45,17 @@ i64 sys_openat2(Task& task, const u64 (&a)[6]) {
   }
   how.flags = open_flags_to_host(how.flags);
   return identity_openat2(task, fd(a[0]), path(a[1]), &how, sizeof how);
+}
+
+// A file of /proc that was rewritten is made anew when it is read from its beginning again.
+i64 sys_lseek(Task& task, const u64 (&a)[6]) {
+  constexpr u32 kSeekSet = 0;
+  if (!a[1] && static_cast<u32>(a[2]) == kSeekSet) refresh_proc_file(task, fd(a[0]));
+  return host_syscall(__NR_lseek, a[0], a[1], a[2]);
+}
+i64 sys_pread64(Task& task, const u64 (&a)[6]) {
+  if (!a[3]) refresh_proc_file(task, fd(a[0]));
+  return blocking_syscall(task, __NR_pread64, a);
 }
 
 i64 sys_open_by_handle_at(Task& task, const u64 (&a)[6]) {

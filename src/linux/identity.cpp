@@ -3,10 +3,8 @@
 #include "linux/identity.h"
 
 #include <asm/stat.h>
-#include <asm/statfs.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
-#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <linux/resource.h>
 #include <linux/stat.h>
@@ -54,11 +52,6 @@ bool ends_in_exe(char (&out)[kPathMax], const char* guest) {
 bool guest_path_is_empty(const char* guest) {
   u8 c;
   return !load_guest(GuestAddr(ptr(guest)), &c) && c == 0;
-}
-
-bool is_procfs(int fd) {
-  struct statfs s;
-  return !host_syscall(__NR_fstatfs, fd_argument(fd), ptr(&s)) && s.f_type == PROC_SUPER_MAGIC;
 }
 
 // The process that a procfs directory belongs to, as its procfs numbers it; 0 when it cannot be told.

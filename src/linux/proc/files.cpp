@@ -3,18 +3,20 @@
 #include "linux/proc/files.h"
 
 #include <asm/stat.h>
+#include <asm/statfs.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/magic.h>
 #include <linux/memfd.h>
 #include <linux/stat.h>
 
 #include "base/address_map.h"
-#include "base/guest_memory.h"
 #include "base/host_syscall.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "linux/identity.h"
 #include "linux/loader/load.h"
+#include "linux/proc/figures.h"
+#include "linux/proc/text.h"
 
 namespace grus::linux {
 
@@ -22,10 +24,12 @@ bool kernel_knows_layout;
 
 namespace {
 
+constexpr size_t kProcPathMax = 240;
 // The newest rewritten files: which inode stands for which file.
 struct Rewritten {
   u64 dev, ino;
   struct stat original;
+  char path[kProcPathMax];
 };
 constexpr unsigned kRemembered = 32;
 [[gnu::section(".bss.tables")]] Rewritten g_rewritten[kRemembered];
@@ -40,59 +44,9 @@ const Rewritten* find_rewritten(u64 dev, u64 ino) {
   return nullptr;
 }
 
-struct Text {
-  char* data = nullptr;
-  size_t size = 0, capacity = 0;
-  bool ok = true;
+}  // namespace
 
-  ~Text() {
-    if (data) unmap_engine_pages(data, capacity);
-  }
-  bool reserve(size_t more) {
-    if (size + more <= capacity) return true;
-    size_t wanted = capacity ? capacity * 2 : 256 * 1024;
-    while (wanted < size + more) wanted *= 2;
-    char* bigger = static_cast<char*>(map_engine_pages(wanted));
-    if (!bigger) return ok = false;
-    __builtin_memcpy(bigger, data, size);
-    if (data) unmap_engine_pages(data, capacity);
-    data = bigger;
-    capacity = wanted;
-    return true;
-  }
-  void append(const char* s, size_t n) {
-    if (!reserve(n)) return;
-    __builtin_memcpy(data + size, s, n);
-    size += n;
-  }
-  void append(const char* s) { append(s, __builtin_strlen(s)); }
-  void append_guest(u64 from, size_t n) {
-    if (!reserve(n) || copy_from_guest(data + size, GuestAddr(from), n)) return;
-    size += n;
-  }
-  bool read_all(int fd) {
-    for (;;) {
-      if (!reserve(64 * 1024)) return false;
-      i64 n = host_syscall(__NR_read, static_cast<u64>(fd), ptr(data + size), capacity - size);
-      if (n == -EINTR) continue;
-      if (n < 0) return false;
-      if (n == 0) return true;
-      size += static_cast<size_t>(n);
-    }
-  }
-};
-
-bool same(const char* a, const char* b) {
-  while (*a && *a == *b) a++, b++;
-  return *a == *b;
-}
-bool starts(const char* s, const char* prefix) {
-  while (*prefix)
-    if (*s++ != *prefix++) return false;
-  return true;
-}
-
-u64 take_hex(const char*& s) {
+static u64 take_hex(const char*& s) {
   u64 v = 0;
   for (;; s++) {
     if (*s >= '0' && *s <= '9')
@@ -104,13 +58,6 @@ u64 take_hex(const char*& s) {
   }
 }
 
-// One header line of maps or smaps.
-struct MapsLine {
-  u64 begin, end;
-  u64 dev, inode;
-  const char* name;  // up to `stop`; empty when there is none
-  const char* stop;
-};
 bool parse_line(const char* s, const char* stop, MapsLine* m) {
   m->begin = take_hex(s);
   if (*s++ != '-') return false;
@@ -145,6 +92,8 @@ bool is_hidden(const MapsLine& m, bool own) {
   return m.begin >= kModuleZones && m.begin < kModuleZones + kModuleZoneCount * kModuleZoneStride &&
          (m.begin - kModuleZones) % kModuleZoneStride >= kWindowDelta;
 }
+
+namespace {
 
 void rewrite_maps(const Text& in, Text& out, const Mm* own) {
   const char* s = in.data;
@@ -198,10 +147,11 @@ void write_cpuinfo(const Text& in, Text& out) {
 // The path of an open procfs file: "/proc/12/maps". Pointers into it: the file's name and the process's
 // number.
 struct ProcPath {
-  char text[256];
+  char text[kProcPathMax];
   const char* name = "";
   i32 pid = 0;
-  size_t directory = 0;  // length of "/proc/12/"
+  size_t directory = 0;  // length of "/proc/12/" or "/proc/12/fdinfo/"
+  size_t process = 0;    // length of "/proc/12"
 
   bool read(int fd) {
     char link[32];
@@ -223,21 +173,31 @@ struct ProcPath {
       }
     const char* s = numbers[0] ? numbers[0] : numbers[1];
     for (; s && *s >= '0' && *s <= '9'; s++) pid = pid * 10 + (*s - '0');
+    if (s) process = static_cast<size_t>(s - text);
     return true;
+  }
+  bool is_in(const char* name_of_directory) const {
+    const size_t n = __builtin_strlen(name_of_directory);
+    return directory > n + 1 && text[directory - 2 - n] == '/' && starts(text + directory - 1 - n, name_of_directory);
+  }
+  // "/proc/12/NAME"
+  void of_process(char (&out)[264], const char* name_there) const {
+    __builtin_memcpy(out, text, process);
+    out[process] = '/';
+    __builtin_memcpy(out + process + 1, name_there, __builtin_strlen(name_there) + 1);
   }
 };
 
 bool runs_engine(const ProcPath& path) {
   char exe[264];
-  __builtin_memcpy(exe, path.text, path.directory);
-  __builtin_memcpy(exe + path.directory, "exe", 4);
+  path.of_process(exe, "exe");
   struct stat st;
   return !host_syscall(__NR_stat, ptr(exe), ptr(&st)) && is_engine_inode(st.st_dev, st.st_ino);
 }
 
-i64 make_file(const Text& text, const char* name, const struct stat& original) {
+i64 make_file(const Text& text, const ProcPath& path, const struct stat& original) {
   if (!text.ok) return -ENOMEM;
-  i64 fd = host_syscall(__NR_memfd_create, ptr(name), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  i64 fd = host_syscall(__NR_memfd_create, ptr(path.name), MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (is_error(fd)) return fd;
   size_t written = 0;
   while (written < text.size) {
@@ -258,6 +218,7 @@ i64 make_file(const Text& text, const char* name, const struct stat& original) {
     r.dev = st.st_dev;
     r.ino = st.st_ino;
     r.original = original;
+    __builtin_memcpy(r.path, path.text, sizeof r.path);
     g_memfd_dev = st.st_dev;
   }
   return fd;
@@ -265,14 +226,32 @@ i64 make_file(const Text& text, const char* name, const struct stat& original) {
 
 }  // namespace
 
+bool is_procfs(int fd) {
+  struct statfs s;
+  return !host_syscall(__NR_fstatfs, static_cast<u64>(fd), ptr(&s)) && s.f_type == PROC_SUPER_MAGIC;
+}
+
 i64 rewrite_proc_file(Task& task, int fd, const struct stat& st) {
   ProcPath path;
   if (!path.read(fd)) return -ENOENT;
   bool maps = same(path.name, "maps") || same(path.name, "smaps");
   bool cpuinfo = same(path.name, "cpuinfo") && !path.pid;
   bool own = path.pid == task.pid;
-  Text in, out;
-  if (maps || cpuinfo) {
+  const Figures figures = path.pid ? figures_of(path.name) : Figures::None;
+  const bool fdinfo = path.pid && path.is_in("fdinfo");
+  Text in, out, smaps;
+  if (figures != Figures::None || fdinfo) {
+    if (!own && !runs_engine(path)) return -ENOENT;
+    char smaps_path[264];
+    path.of_process(smaps_path, "smaps");
+    EngineShare engine;
+    if (!in.reserve(64 * 1024) || (!fdinfo && !measure_engine(smaps_path, own, smaps, &engine))) return -ENOENT;
+    if (!in.read_all(fd)) return -ENOENT;
+    if (fdinfo)
+      rewrite_fdinfo(in, out);
+    else
+      rewrite_figures(figures, engine, in, out);
+  } else if (maps || cpuinfo) {
     if (maps && !own && !runs_engine(path)) return -ENOENT;
     if (!in.read_all(fd)) return -ENOENT;
     if (maps)
@@ -293,7 +272,29 @@ i64 rewrite_proc_file(Task& task, int fd, const struct stat& st) {
   } else {
     return -ENOENT;
   }
-  return make_file(out, path.name, st);
+  return make_file(out, path, st);
+}
+
+void refresh_proc_file(Task& task, int fd) {
+  struct stat st;
+  if (!g_memfd_dev || host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st))) return;
+  char path[kProcPathMax];
+  {
+    LockGuard guard(g_rewritten_lock);
+    const Rewritten* r = find_rewritten(st.st_dev, st.st_ino);
+    if (!r) return;
+    __builtin_memcpy(path, r->path, sizeof path);
+  }
+  const i64 original = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(path), O_RDONLY | O_CLOEXEC);
+  if (is_error(original)) return;
+  i64 fresh = -ENOENT;
+  if (is_procfs(static_cast<int>(original)) && !host_syscall(__NR_fstat, static_cast<u64>(original), ptr(&st)))
+    fresh = rewrite_proc_file(task, static_cast<int>(original), st);
+  host_syscall(__NR_close, static_cast<u64>(original));
+  if (is_error(fresh)) return;
+  const i64 flags = host_syscall(__NR_fcntl, static_cast<u64>(fd), F_GETFD);
+  host_syscall(__NR_dup3, static_cast<u64>(fresh), static_cast<u64>(fd), flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+  host_syscall(__NR_close, static_cast<u64>(fresh));
 }
 
 void register_proc_lock() { register_lock(LockOrder::RewrittenFiles, g_rewritten_lock); }

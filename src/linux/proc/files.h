@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Files of procfs whose text the kernel cannot get right for a guest: maps and smaps (the engine's mappings
-// go), cpuinfo.
+// go), cpuinfo, and what figures.h changes (status, stat, statm, fdinfo).
 //
-// They are made on open as a sealed memfd. Everything else in /proc/PID is the kernel's own: cmdline,
-// environ, auxv, stat and [heap] are right because the engine tells the kernel at start (prctl
-// PR_SET_MM_MAP), comm by PR_SET_NAME. Deliberately not here: rereading by lseek(0) gives the text of the
-// time of the open.
+// They are made on open as a sealed memfd, and once more when they are read from the beginning again (lseek to
+// 0, pread at 0). Everything else in /proc/PID is the kernel's own: cmdline, environ, auxv and [heap] are right
+// because the engine tells the kernel at start (prctl PR_SET_MM_MAP), comm by PR_SET_NAME. Deliberately not
+// here: smaps_rollup, and the files of other processes that may not be looked into.
 #pragma once
 #include "linux/task.h"
 
@@ -22,6 +22,9 @@ extern bool kernel_knows_layout;
 i64 rewrite_proc_file(Task& task, int fd, const struct stat& st);
 
 void register_proc_lock();
+bool is_procfs(int fd);
+// `fd` is about to be read from its beginning: when it is such a file, a new text takes its place.
+void refresh_proc_file(Task& task, int fd);
 
 // A stat of such a memfd becomes that of the procfs file that it stands for. cp(1) compares.
 void restore_proc_stat(struct stat* st);
