@@ -211,45 +211,66 @@ class Doctor {
           std::string("`echo 1 > ") + Binfmt::kDefaultDirectory + "/status` (as root) switches it on; `grus run` needs no registration");
     else
       add("binfmt_misc", Verdict::Good, "mounted, switched on");
-    bool any = false, some_off = false;
+    std::vector<Handler> enabled;
+    bool some_off = false;
     for (const Handler& handler : binfmt_.handlers()) {
       if (!handler.takes_aarch64()) continue;
-      std::string detail = handler.interpreter + ", flags " + (handler.flags.empty() ? "none" : handler.flags);
-      if (!handler.enabled || !on) {
-        some_off |= on;
-        add("handler " + handler.name, Verdict::Skipped, detail + ", switched off" + (on ? "" : " with binfmt_misc"));
+      if (handler.enabled && on) {
+        enabled.push_back(handler);
         continue;
       }
-      one_handler(handler, detail, kernel, any);
-      any = true;
+      some_off |= on;
+      add("handler " + handler.name, Verdict::Skipped, described(handler) + ", switched off" + (on ? "" : " with binfmt_misc"));
     }
-    if (!any && on)
+    if (enabled.empty() && on)
       add("handler for AArch64", kernel_runs_ ? Verdict::Good : Verdict::Bad,
           kernel_runs_ ? "one of an outer namespace" : some_off ? "none that is switched on" : "none", kInstall);
+    if (!kernel_runs_)
+      for (const Handler& handler : enabled) broken_handler(handler, kernel);
+    else if (enabled.size() == 1)
+      working_handler(enabled.front());
+    else if (!enabled.empty())
+      several_handlers(enabled);
   }
 
-  void one_handler(const Handler& handler, const std::string& detail, const Outcome& kernel, bool second) {
-    const std::string name = "handler " + handler.name;
-    if (!kernel_runs_) {
-      // With flag F the file was opened when it was registered; its name may be gone.
-      bool by_name = !handler.has_flag('F');
-      if (by_name && access(handler.interpreter.c_str(), F_OK))
-        add(name, Verdict::Bad, detail + ": the interpreter is not there",
-            "AArch64 programs fail with \"" + kernel.describe() + "\" though they are there. Install " + handler.interpreter +
-                " again, or `sudo grus install`");
-      else if (by_name && access(handler.interpreter.c_str(), X_OK))
-        add(name, Verdict::Bad, detail + ": the interpreter may not be executed", kInstall);
-      else
-        add(name, Verdict::Bad, detail + ": does not run a plain static program: " + kernel.describe(), kInstall);
-      return;
-    }
-    if (second) {
-      add(name, Verdict::Warning, detail, "two handlers take AArch64; the one registered last wins");
-      return;
-    }
-    add(name, Verdict::Good, detail + version_of(handler.interpreter));
+  static std::string described(const Handler& handler) {
+    return handler.interpreter + ", flags " + (handler.flags.empty() ? "none" : handler.flags);
+  }
+
+  void broken_handler(const Handler& handler, const Outcome& kernel) {
+    const std::string name = "handler " + handler.name, detail = described(handler);
+    // With flag F the file was opened when it was registered; its name may be gone.
+    bool by_name = !handler.has_flag('F');
+    if (by_name && access(handler.interpreter.c_str(), F_OK))
+      add(name, Verdict::Bad, detail + ": the interpreter is not there",
+          "AArch64 programs fail with \"" + kernel.describe() + "\" though they are there. Install " + handler.interpreter +
+              " again, or `sudo grus install`");
+    else if (by_name && access(handler.interpreter.c_str(), X_OK))
+      add(name, Verdict::Bad, detail + ": the interpreter may not be executed", kInstall);
+    else
+      add(name, Verdict::Bad, detail + ": does not run a plain static program: " + kernel.describe(), kInstall);
+  }
+
+  void working_handler(const Handler& handler) {
+    add("handler " + handler.name, Verdict::Good, described(handler) + version_of(handler.interpreter));
     if (!handler.has_flag('C'))
       add("flag C", Verdict::Warning, "missing", "set-user-id programs (sudo, ping) do not gain their user");
+  }
+
+  // The kernel takes the one that was registered last, which its directory does not show: a process of the probe does.
+  void several_handlers(const std::vector<Handler>& enabled) {
+    fs::path used = probe_.emulator_in_use();
+    auto is_used = [&](const Handler& handler) {
+      std::error_code error;
+      return !used.empty() && fs::equivalent(handler.interpreter, used, error);
+    };
+    bool known = std::count_if(enabled.begin(), enabled.end(), is_used) == 1;
+    for (const Handler& handler : enabled)
+      if (known && is_used(handler))
+        working_handler(handler);
+      else
+        add("handler " + handler.name, Verdict::Warning, described(handler) + (known ? ": not the one that is used" : ""),
+            "several handlers take AArch64, and the one registered last wins; `grus install` switches the others off");
   }
 
   static std::string version_of(const std::string& interpreter) {

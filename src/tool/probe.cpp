@@ -3,7 +3,10 @@
 #include "tool/probe.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <ctime>
@@ -39,6 +42,34 @@ Outcome Probe::run_in_empty_root() const {
   child.program = "/probe";
   child.root = directory();
   return capture(child);
+}
+
+std::filesystem::path Probe::emulator_in_use() const {
+  int in[2], out[2];
+  if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC)) return {};
+  Descriptor input(in[1]), output(out[0]);
+  std::string name = program(), mode = "wait";
+  char* argv[] = {name.data(), mode.data(), nullptr};
+  pid_t pid = fork();
+  if (pid == 0) {
+    dup2(in[0], 0);
+    dup2(out[1], 1);
+    execv(argv[0], argv);
+    _exit(127);
+  }
+  close(in[0]);
+  close(out[1]);
+  if (pid < 0) return {};
+  pollfd ready{output.get(), POLLIN, 0};
+  char text[8];
+  std::filesystem::path path;
+  std::error_code error;
+  // Behind its first line it is the emulator's process for good.
+  if (poll(&ready, 1, 1500) == 1 && read(output.get(), text, sizeof text) > 0)
+    path = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error);
+  kill(pid, SIGKILL);
+  wait_exit_code(pid);
+  return path;
 }
 
 double Probe::times_native(const std::filesystem::path& engine) const {

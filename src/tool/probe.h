@@ -28,6 +28,8 @@ class Probe {
   Outcome run(const std::string& mode, const std::filesystem::path& engine = {}, const std::string& argv0 = "",
               const std::string& argument = "") const;
   Outcome run_in_empty_root() const;
+  // The file that the kernel runs as the emulator of a probe that it starts; empty: it cannot be seen.
+  std::filesystem::path emulator_in_use() const;
   // How many times the CPU time that the same work takes natively (probe/speed.h); 0: it did not run, or computed something else.
   double times_native(const std::filesystem::path& engine) const;
 

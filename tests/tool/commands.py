@@ -682,6 +682,12 @@ if qemu:
     clear()
     register(qemu, "POCF")
     step("qemu")
+    register(engine, "PF", "two")
+    step("grus is last")
+    clear()
+    register(engine, "PF", "two")
+    register(qemu, "POCF")
+    step("qemu is last")
     clear()
     register(engine, "POCF")
 (misc / "one").write_text("0")
@@ -766,7 +772,8 @@ class Registration(unittest.TestCase):
         summary = {name: rest[1]["summary"] for name, rest in steps.items()}
         self.assertEqual(verdicts, {"none": "nothing", "only grus run": "nothing", "an engine that is none": "nothing",
                                     "broken path": "nothing", "not executable": "nothing", "no emulator": "nothing", "without P": "breaks",
-                                    "good": "right", **({"qemu": "breaks"} if OPTIONS.qemu else {}), "handler off": "nothing",
+                                    "good": "right", **({"qemu": "breaks", "grus is last": "right", "qemu is last": "breaks"}
+                                                               if OPTIONS.qemu else {}), "handler off": "nothing",
                                     "all off": "nothing", "no /proc": "breaks"})
         self.assertEqual(summary["none"], "Nothing runs AArch64 programs here.")
         self.assertIn("With `grus run`: Right and fast", summary["only grus run"])
@@ -780,6 +787,11 @@ class Registration(unittest.TestCase):
         self.assertIn("exit status 1", checks["no emulator"]["handler one"]["detail"])
         self.assertEqual(checks["without P"]["keeps argv[0] (flag P)"]["result"], "problem")
         self.assertEqual(checks["handler off"]["handler for AArch64"]["detail"], "none that is switched on")
+        if OPTIONS.qemu:  # what is said of the handler is said of the one that is used
+            last = {name: {c: rest["result"] for c, rest in checks[name].items() if "handler" in c or c == "flag C"}
+                    for name in ("grus is last", "qemu is last")}
+            self.assertEqual(last, {"grus is last": {"handler one": "warning", "handler two": "ok", "flag C": "warning"},
+                                    "qemu is last": {"handler one": "ok", "handler two": "warning"}})
         off = checks["all off"]["binfmt_misc"]
         self.assertEqual(off["detail"], "switched off as a whole")
         self.assertIn("echo 1 > /proc/sys/fs/binfmt_misc/status", off["hint"])

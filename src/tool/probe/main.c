@@ -4,6 +4,7 @@
 // It prints one line per finding, `name=ok` or `name=bad DETAIL`, and `probe=ok` as the last. Each answer is
 // what native Linux gives. It deliberately does not know which emulator runs it.
 //   probe argv0      prints argv[0]
+//   probe wait       prints a line, and exits with 47 at the end of its standard input
 //   probe child      exits with 47 (what every self-execution is told to do)
 //   probe speed N    `speed=NANOSECONDS RESULT`: CPU time of N rounds of speed.h
 //   probe [all]      everything else
@@ -17,6 +18,7 @@ typedef unsigned char u8;
 enum {
   SYS_openat = 56,
   SYS_close = 57,
+  SYS_read = 63,
   SYS_write = 64,
   SYS_readlinkat = 78,
   SYS_exit_group = 94,
@@ -261,6 +263,12 @@ __attribute__((used)) int probe_main(u64* stack) {
     if (auxv[0] == 31) execfn = (const char*)auxv[1];
   const char* mode = argc > 1 ? argv[1] : "all";
   if (equal(mode, "child")) return kChildStatus;
+  if (equal(mode, "wait")) {
+    put("waiting");
+    end_line();
+    while (call(SYS_read, 0, (i64)line, sizeof line, 0, 0) > 0) {}
+    return kChildStatus;
+  }
   if (equal(mode, "argv0")) {
     put(argc ? argv[0] : "");
     end_line();
