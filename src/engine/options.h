@@ -9,7 +9,7 @@ namespace grus {
 enum class LogWanted : u8 { OnTerminal, Always, Never };
 
 struct EngineOptions {
-  const char* prefix = nullptr;  // -L, QEMU_LD_PREFIX: where the guest's interpreter is looked for first
+  const char* prefix = nullptr;  // -L, QEMU_LD_PREFIX: where absolute names are looked for first; absolute
   const char* strace = nullptr;  // --strace[=WORDS], GRUS_STRACE; "1": everything (linux/strace.h)
   const char* dump = nullptr;    // --dump=what[,what][:begin-end], GRUS_DUMP
   u32 lockstep = 0;  // --lockstep[=N], GRUS_LOCKSTEP: run/lockstep.h with regions of at most N instructions

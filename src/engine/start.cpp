@@ -32,6 +32,7 @@
 #include "linux/exec.h"
 #include "linux/identity.h"
 #include "linux/loader/load.h"
+#include "linux/prefix.h"
 #include "linux/proc/files.h"
 #include "linux/seccomp_filter.h"
 #include "linux/strace.h"
@@ -59,7 +60,7 @@ EngineOptions g_options;
 
 constexpr char kUsage[] =
     "usage: grus-aarch64 [options] PROGRAM ARGUMENTS...\n"
-    "  -L PREFIX      look for the program's interpreter below PREFIX first (QEMU_LD_PREFIX)\n"
+    "  -L PREFIX      look for absolute names below PREFIX first (QEMU_LD_PREFIX)\n"
     "  -E NAME=VALUE  set an environment variable of the program\n"
     "  -U NAME        remove one\n"
     "  -0 NAME        argv[0] of the program\n"
@@ -273,7 +274,7 @@ void put_before_arguments(Program& p, const char* argv0) {
   __builtin_memmove(const_cast<char*>(argv0), argv0 + size, end - begin - size);
   __builtin_memcpy(const_cast<char*>(text(end - size)), name, size);
   auto moved = [&](u64 at) { return at > begin && at < end ? at - size : at; };
-  for (const char** pointer : {&p.execfn, &p.cache_mode, &g_options.prefix, &g_options.dump})
+  for (const char** pointer : {&p.execfn, &p.cache_mode, &g_options.prefix, &g_options.dump, &g_options.strace})
     *pointer = text(moved(ptr(*pointer)));
   for (u64 i = 0; i < p.envc; i++) p.envp[i] = moved(p.envp[i]);
   p.argv[0] = end - size;
@@ -346,17 +347,19 @@ void parse_command_line(HostStart& host, Program& p) {
 }
 
 // An open regular file that may be executed, as do_open_execat() wants it.
-int open_program(const HostStart& host, const char* path) {
+int open_program(const HostStart& host, const char* called) {
+  const char* path = called;
+  if (g_options.prefix) path = linux::look_below_prefix(path, true, static_cast<char*>(__builtin_alloca(linux::kPrefixedPathMax)));
   i64 fd =
       host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (is_error(fd)) cannot_run(host, path, fd);
+  if (is_error(fd)) cannot_run(host, called, fd);
   struct stat st;
   i64 error = host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st));
   if (!error && (st.st_mode & 0170000) != 0100000) error = -EACCES;
   constexpr u64 kExecute = 1;
   if (!error && host_syscall(__NR_faccessat, static_cast<u64>(AT_FDCWD), ptr(path), kExecute) == -EACCES)
     error = -EACCES;
-  if (error) cannot_run(host, path, error);
+  if (error) cannot_run(host, called, error);
   return static_cast<int>(fd);
 }
 
@@ -462,7 +465,7 @@ void load(HostStart& host, Program& p, Task& task) {
   if (has_interpreter < 0) cannot_run(host, p.execfn, has_interpreter);
   int interpreter_fd = -1;
   if (has_interpreter) {
-    interpreter_fd = linux::open_interpreter(path, g_options.prefix);
+    interpreter_fd = linux::open_interpreter(path);
     i64 error = interpreter_fd < 0 ? interpreter_fd : open_elf(interpreter_fd, true, &interpreter);
     if (error && host.start != Start::Engine && interpreter_fd < 0)
       fatal(error == -ENOENT ? 127 : 126, "%s: its interpreter %s: %s (-L PREFIX looks for it elsewhere)",
@@ -670,6 +673,8 @@ void start_main(void* argument) {
   p.env_end = host.envc ? host.envp[host.envc - 1] + __builtin_strlen(text(host.envp[host.envc - 1])) + 1
                         : p.argv[p.argc - 1] + __builtin_strlen(text(p.argv[p.argc - 1])) + 1;
   read_environment(host);
+  if (g_options.prefix)
+    g_options.prefix = *g_options.prefix ? linux::absolute_prefix(g_options.prefix) : nullptr;
 
   int engine_fd = handover.engine_fd;
   if (engine_fd < 0) engine_fd = open_engine(host);

@@ -24,6 +24,7 @@
 #include "linux/handlers.h"
 #include "linux/identity.h"
 #include "linux/loader/load.h"
+#include "linux/prefix.h"
 #include "linux/seccomp_filter.h"
 #include "linux/signal.h"
 #include "linux/vdso/vdso.h"
@@ -172,7 +173,7 @@ i64 check_guest_elf(int fd) {
   i64 has = read_interpreter_path(program, path);
   release_elf(program);
   if (has <= 0) return has;
-  Descriptor interpreter(open_interpreter(path, engine_options().prefix));
+  Descriptor interpreter(open_interpreter(path));
   if (interpreter.fd < 0) return interpreter.fd;
   ElfFile file;
   i64 error = open_elf(interpreter.fd, true, &file);
@@ -359,10 +360,14 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   if (string_length_guest(GuestAddr(guest_path), kPathMax, &length)) return -EFAULT;
   if (length >= kPathMax) return -ENAMETOOLONG;
   // Strings have the size they need, here and below: after a fork each further page of this stack is a copy.
-  char* path = static_cast<char*>(__builtin_alloca(length + 1));
-  if (copy_from_guest(path, GuestAddr(guest_path), length)) return -EFAULT;
-  path[length] = 0;
+  char* copy = static_cast<char*>(__builtin_alloca(length + 1));
+  if (copy_from_guest(copy, GuestAddr(guest_path), length)) return -EFAULT;
+  copy[length] = 0;
+  const char* path = copy;
 
+  const char* const called = path;
+  if (engine_options().prefix && *path)
+    path = look_below_prefix(path, !(flags & kNoFollow), static_cast<char*>(__builtin_alloca(kPrefixedPathMax)));
   Target target;
   if (i64 error = open_target(task, dirfd, path, flags, &target)) return error;
 
@@ -370,10 +375,10 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   const size_t name_size = length + 32;
   char* name = static_cast<char*>(__builtin_alloca(name_size));
   bool inaccessible = false;
-  if (path[0] == '/' || dirfd == AT_FDCWD) {
-    __builtin_memcpy(name, path, length + 1);
+  if (called[0] == '/' || dirfd == AT_FDCWD) {
+    __builtin_memcpy(name, called, length + 1);
   } else {
-    format_to(name, name_size, *path ? "/dev/fd/%d/%s" : "/dev/fd/%d%s", dirfd, path);
+    format_to(name, name_size, *called ? "/dev/fd/%d/%s" : "/dev/fd/%d%s", dirfd, called);
     inaccessible = host_syscall(__NR_fcntl, static_cast<u64>(dirfd), F_GETFD) & FD_CLOEXEC;
   }
 
@@ -420,7 +425,9 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
     replaced = true;
     interp = interpreter;
     Target next;
-    if (i64 error = open_target(task, AT_FDCWD, interpreter, 0, &next)) return error;
+    const char* file = interpreter;
+    if (engine_options().prefix) file = look_below_prefix(file, true, static_cast<char*>(__builtin_alloca(kPrefixedPathMax)));
+    if (i64 error = open_target(task, AT_FDCWD, file, 0, &next)) return error;
     if (next.readable.fd < 0) return exec_natively();
     // Nothing runs here yet that /proc/self/exe could stand for, and the engine would be given the same script again, for ever.
     if (task.files->exe_fd < 0 && is_engine_inode(next.st.st_dev, next.st.st_ino)) return -ELOOP;

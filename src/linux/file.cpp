@@ -12,6 +12,7 @@
 #include "linux/handlers.h"
 #include "linux/identity.h"
 #include "linux/blocking_syscall.h"
+#include "linux/prefix.h"
 #include "linux/proc/files.h"
 #include "linux/user_memory.h"
 
@@ -20,6 +21,8 @@ namespace {
 
 const char* path(u64 address) { return reinterpret_cast<const char*>(address); }
 int fd(u64 value) { return static_cast<int>(value); }
+constexpr u64 kNoFollow = 0x100;  // AT_SYMLINK_NOFOLLOW
+bool opens_through_links(u64 flags) { return !(flags & O_NOFOLLOW) && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL); }
 
 i64 put_stat(i64 result, const struct ::stat& host, u64 address) {
   if (result < 0) return result;
@@ -29,7 +32,9 @@ i64 put_stat(i64 result, const struct ::stat& host, u64 address) {
 }  // namespace
 
 i64 sys_openat(Task& task, const u64 (&a)[6]) {
-  return identity_openat(task, fd(a[0]), path(a[1]), open_flags_to_host(static_cast<u32>(a[2])), a[3]);
+  const u64 flags = open_flags_to_host(static_cast<u32>(a[2]));
+  return with_prefix(path(a[1]), opens_through_links(flags),
+                     [&](const char* name) { return identity_openat(task, fd(a[0]), name, flags, a[3]); });
 }
 
 i64 sys_openat2(Task& task, const u64 (&a)[6]) {
@@ -44,7 +49,9 @@ i64 sys_openat2(Task& task, const u64 (&a)[6]) {
     if (byte) return -E2BIG;
   }
   how.flags = open_flags_to_host(how.flags);
-  return identity_openat2(task, fd(a[0]), path(a[1]), &how, sizeof how);
+  auto open = [&](const char* name) { return identity_openat2(task, fd(a[0]), name, &how, sizeof how); };
+  if (how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) return open(path(a[1]));  // it is no name below the root
+  return with_prefix(path(a[1]), opens_through_links(how.flags), open);
 }
 
 // A file of /proc that was rewritten is made anew when it is read from its beginning again.
@@ -78,7 +85,9 @@ i64 sys_fanotify_init(Task&, const u64 (&a)[6]) {
 
 i64 sys_newfstatat(Task& task, const u64 (&a)[6]) {
   struct ::stat host;
-  return put_stat(identity_fstatat(task, fd(a[0]), path(a[1]), &host, static_cast<u32>(a[3])), host, a[2]);
+  i64 result = with_prefix(path(a[1]), !(a[3] & kNoFollow),
+                           [&](const char* name) { return identity_fstatat(task, fd(a[0]), name, &host, static_cast<u32>(a[3])); });
+  return put_stat(result, host, a[2]);
 }
 
 i64 sys_fstat(Task& task, const u64 (&a)[6]) {
@@ -87,24 +96,29 @@ i64 sys_fstat(Task& task, const u64 (&a)[6]) {
 }
 
 i64 sys_statx(Task& task, const u64 (&a)[6]) {
-  return identity_statx(task, fd(a[0]), path(a[1]), static_cast<u32>(a[2]), static_cast<u32>(a[3]),
-                        reinterpret_cast<void*>(a[4]));
+  return with_prefix(path(a[1]), !(a[2] & kNoFollow), [&](const char* name) {
+    return identity_statx(task, fd(a[0]), name, static_cast<u32>(a[2]), static_cast<u32>(a[3]), reinterpret_cast<void*>(a[4]));
+  });
 }
 
 i64 sys_readlinkat(Task& task, const u64 (&a)[6]) {
   const int size = static_cast<int>(a[3]);
   if (size <= 0) return -EINVAL;
-  return identity_readlinkat(task, fd(a[0]), path(a[1]), reinterpret_cast<char*>(a[2]),
-                             static_cast<u64>(size));
+  return with_prefix(path(a[1]), false, [&](const char* name) {
+    return identity_readlinkat(task, fd(a[0]), name, reinterpret_cast<char*>(a[2]), static_cast<u64>(size));
+  });
 }
 
 // faccessat has three arguments; whatever lies in x3 is not a flag.
 i64 sys_faccessat(Task& task, const u64 (&a)[6]) {
-  return identity_faccessat(task, fd(a[0]), path(a[1]), static_cast<u32>(a[2]), 0);
+  return with_prefix(path(a[1]), true,
+                     [&](const char* name) { return identity_faccessat(task, fd(a[0]), name, static_cast<u32>(a[2]), 0); });
 }
 
 i64 sys_faccessat2(Task& task, const u64 (&a)[6]) {
-  return identity_faccessat(task, fd(a[0]), path(a[1]), static_cast<u32>(a[2]), static_cast<u32>(a[3]));
+  return with_prefix(path(a[1]), !(a[3] & kNoFollow), [&](const char* name) {
+    return identity_faccessat(task, fd(a[0]), name, static_cast<u32>(a[2]), static_cast<u32>(a[3]));
+  });
 }
 
 }  // namespace grus::linux

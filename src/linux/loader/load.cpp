@@ -11,6 +11,7 @@
 #include "base/host_syscall.h"
 #include "base/memory.h"
 #include "linux/address_space.h"
+#include "linux/prefix.h"
 #include "run/execute.h"
 
 namespace grus::linux {
@@ -69,20 +70,10 @@ i64 read_interpreter_path(const ElfFile& file, char* path) {
   return 1;
 }
 
-int open_interpreter(const char* path, const char* prefix) {
-  char name[4096 + 4097];
-  i64 fd = -ENOENT;
-  if (prefix && *prefix && path[0] == '/') {
-    size_t a = __builtin_strlen(prefix), b = __builtin_strlen(path);
-    if (a < 4096) {
-      __builtin_memcpy(name, prefix, a);
-      __builtin_memcpy(name + a, path, b + 1);
-      fd =
-          host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(name), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    }
-  }
-  if (is_error(fd))
-    fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+int open_interpreter(const char* path) {
+  i64 fd = with_prefix(path, true, [](const char* name) {
+    return host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(name), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  });
   if (is_error(fd)) return static_cast<int>(fd);
   struct stat st;
   i64 error = host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st));

@@ -25,8 +25,8 @@ void release_elf(ElfFile& file);  // frees phdrs
 
 // PT_INTERP's path into `path` (room for 4097 bytes): 1 found, 0 there is none, -errno.
 i64 read_interpreter_path(const ElfFile& file, char* path);
-// Opens it read-only, close-on-exec, below `prefix` first when there is one. -errno as execve gives.
-int open_interpreter(const char* path, const char* prefix);
+// Opens it read-only, close-on-exec. -errno as execve gives.
+int open_interpreter(const char* path);
 
 struct MappedElf {
   u64 bias, entry;
