@@ -6,7 +6,7 @@ CONFIGURE ?=
 BENCH ?=
 PREFIX ?= /usr/local
 
-.PHONY: all build install demo test test-units test-smoke test-project test-clang test-sanitize bench packages clean
+.PHONY: all build install demo test test-units test-smoke test-project test-suites test-clang test-sanitize bench packages clean
 all: build
 
 build:
@@ -30,7 +30,7 @@ demo:
 
 # Everything; ends with one line of counts. The other test targets are its parts.
 test:
-	@BUILD=$(BUILD) scripts/test units clang sanitize programs main-job project
+	@BUILD=$(BUILD) scripts/test units clang sanitize programs main-job project trixie sid
 
 test-units:
 	@BUILD=$(BUILD) scripts/test units
@@ -38,6 +38,8 @@ test-smoke:
 	@BUILD=$(BUILD) scripts/test programs main-job
 test-project:
 	@BUILD=$(BUILD) scripts/test project
+test-suites:
+	@BUILD=$(BUILD) scripts/test trixie sid
 test-clang:
 	@BUILD=$(BUILD) scripts/test clang
 test-sanitize:
