@@ -139,7 +139,7 @@ class Doctor {
   Binfmt binfmt_{Binfmt::kDefaultDirectory};
   bool kernel_runs_ = false, nothing_runs_ = false;
   size_t of_program_ = 0;  // checks from here on are of what rank_of_program() judges
-  double slowness_ = 0;    // times the native CPU time; 0: not measured
+  double slowness_ = 0;    // times the native CPU time; 0: could not be measured
 
   void add(const std::string& name, Verdict verdict, const std::string& detail, const std::string& hint = "",
            Rank rank = Rank::Nothing) {
@@ -151,7 +151,7 @@ class Doctor {
     Rank worst = Rank::Right;
     for (size_t i = of_program_; i < checks_.size(); i++)
       if (checks_[i].verdict == Verdict::Bad) worst = std::max(worst, checks_[i].rank);
-    if (worst == Rank::Right && slowness_ >= kSlow) worst = Rank::Slow;
+    if (worst == Rank::Right && (slowness_ >= kSlow || slowness_ <= 0)) worst = Rank::Slow;
     return worst;
   }
 
@@ -169,7 +169,8 @@ class Doctor {
       case Rank::Right:
         return "Right and fast: AArch64 builds can be trusted.";
       case Rank::Slow:
-        return std::string("Right but slow: AArch64 builds can be trusted; computing takes ") + times + " times as long as natively.";
+        return "Right but slow: AArch64 builds can be trusted; " +
+               (slowness_ > 0 ? std::string("computing takes ") + times + " times as long as natively." : "how slow could not be measured.");
       case Rank::Breaks:
         return "These things break: " + names_of(Rank::Breaks) + ". Instructions are right; builds that need these things fail or are misled.";
       case Rank::Wrong:
@@ -334,7 +335,7 @@ class Doctor {
     char text[64];
     std::snprintf(text, sizeof text, "computing takes %.1f times as long as natively", slowness_);
     if (slowness_ <= 0)
-      add("speed", Verdict::Skipped, "could not be measured");
+      add("speed", Verdict::Warning, "could not be measured: it takes too long", "QEMU is at 4 to 7, Grus's engine at 1.1");
     else
       add("speed", slowness_ < kSlow ? Verdict::Good : Verdict::Warning, text,
           "QEMU is at 4 to 7, Grus's engine at 1.1");
