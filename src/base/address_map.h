@@ -15,6 +15,10 @@ inline constexpr unsigned kModuleZoneCount = 64;
 inline constexpr u64 kWindowDelta = u64{1} << 30;  // from a module to its code window
 inline constexpr u64 kEngineArena = 0x7d00'0000'0000;
 inline constexpr u64 kEngineArenaSize = u64{1} << 40;
-inline constexpr u64 kNeverMapped = kEngineArena + kEngineArenaSize - 4096;  // the arena's last page
+// The arena's last page is never mapped. The host kernel is given it for a pointer of the guest's into the arena, which natively leads
+// nowhere too: so EFAULT comes where the kernel would find it, after whatever else it looks at first.
+inline constexpr u64 kNeverMapped = kEngineArena + kEngineArenaSize - 4096;
+static_assert(kEngineArena % kEngineArenaSize == 0);
+constexpr bool in_arena(u64 a) { return a / kEngineArenaSize == kEngineArena / kEngineArenaSize; }
 
 }  // namespace grus::address_map

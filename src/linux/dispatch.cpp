@@ -4,17 +4,18 @@
 //
 // Order as in the kernel: seccomp sees the original number and arguments, then the number is looked up. What
 // is common to many calls is done here from the argument letters, so that no handler can forget it: tags of
-// pointers go, the engine's descriptors do not exist. Deliberately not here: ptrace stops, audit.
+// pointers go, pointers into the engine lead nowhere, the engine's descriptors do not exist. Deliberately not here: ptrace stops, audit.
 #include <asm/errno.h>
 
+#include "base/address_map.h"
 #include "base/host_syscall.h"
 #include "linux/abi/host_numbers.h"
 #include "linux/blocking_syscall.h"
 #include "linux/handlers.h"
 #include "linux/identity.h"
+#include "linux/passed_vectors.h"
 #include "linux/seccomp_filter.h"
 #include "linux/strace.h"
-#include "linux/tagged_vectors.h"
 
 namespace grus::linux {
 namespace {
@@ -108,16 +109,16 @@ void remove_tags(u64 (&a)[6], unsigned mask) {
 }
 
 // Out of line: nothing of this is on the stack of the common case.
-[[gnu::noinline]] i64 call_host_with_tags(Task& task, const Row& row, u64 (&a)[6]) {
+[[gnu::noinline]] i64 call_host_with_vectors(Task& task, const Row& row, u64 (&a)[6]) {
   if (row.vector) {
     u64& array = a[__builtin_ctz(row.vector)];
-    const UntaggedVector vector(array, a[__builtin_ctz(row.vector) + 1]);
+    const PassedVector vector(array, a[__builtin_ctz(row.vector) + 1], task.tagged_addresses);
     array = vector.address();
     return call_host(task, row, a);
   }
   if (row.message) {
     u64& header = a[__builtin_ctz(row.message)];
-    const UntaggedMessage message(header);
+    const PassedMessage message(header, task.tagged_addresses);
     header = message.address();
     return message.write_back(call_host(task, row, a));
   }
@@ -129,11 +130,14 @@ void remove_tags(u64 (&a)[6], unsigned mask) {
   if (row.addresses) remove_tags(a, row.addresses);
   if (task.tagged_addresses) [[unlikely]]
     remove_tags(a, row.pointers);
+  for (unsigned mask = row.pointers; mask; mask &= mask - 1)
+    if (address_map::in_arena(a[__builtin_ctz(mask)])) [[unlikely]]
+      a[__builtin_ctz(mask)] = address_map::kNeverMapped;
   switch (row.action) {
     case Action::Pass:
     case Action::Block:
-      if (task.tagged_addresses) [[unlikely]]
-        return call_host_with_tags(task, row, a);
+      if (row.vector | row.message) [[unlikely]]
+        return call_host_with_vectors(task, row, a);
       return call_host(task, row, a);
     case Action::Handle:
       return row.handler(task, a);
