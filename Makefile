@@ -14,7 +14,7 @@ build:
 	@test -f $(BUILD)/build.ninja || cmake -G Ninja -B $(BUILD) -S . $(CONFIGURE)
 	@cmake --build $(BUILD) --target grus --target grus-aarch64
 
-# bin/grus, libexec/grus/grus-aarch64 and the documentation below PREFIX; DESTDIR is put before it for packages. Nothing is
+# bin/grus, bin/grus-aarch64 and the documentation below PREFIX; DESTDIR is put before it for packages. Nothing is
 # registered with the kernel: that is `grus install`.
 install: build
 	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix "$(PREFIX)"

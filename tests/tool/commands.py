@@ -500,11 +500,11 @@ class Installation(unittest.TestCase):
         source = pathlib.Path(__file__).resolve().parents[2]
         documents = ["share/doc/grus/README.md", "share/doc/grus/LICENSE"]
         documents += [f"share/doc/grus/docs/{p.name}" for p in (source / "docs").iterdir()]
-        self.assertEqual(files, sorted(["bin/grus", "libexec/grus/grus-aarch64", *documents]))
+        self.assertEqual(files, sorted(["bin/grus", "bin/grus-aarch64", *documents]))
         def installed(*arguments):
             environment = {k: v for k, v in os.environ.items() if k != "GRUS_ENGINE"}
             return subprocess.run([top / "bin/grus", *arguments], capture_output=True, text=True, env=environment, timeout=60)
-        self.assertIn(f"{top}/libexec/grus/grus-aarch64: grus-aarch64 ", installed("version").stdout)
+        self.assertIn(f"{top}/bin/grus-aarch64: grus-aarch64 ", installed("version").stdout)
         self.assertEqual(installed("run", "--", program, "exit", "7").returncode, 7)
 
     def test_u12_what_is_installed_runs(self):
