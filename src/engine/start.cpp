@@ -513,6 +513,7 @@ void load(HostStart& host, Program& p, Task& task) {
   u64 sp = build_initial_stack(s, &mm.auxv_addr, &mm.auxv_size);
   mm.stack_top = sp;
   mm.vdso = s.vdso;
+  linux::answer_clock_hypercalls(s.vdso);
   if (is_dev_fd(p.execfn))
     set_comm_of_fd(p.fd, p.execfn);
   else

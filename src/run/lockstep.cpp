@@ -163,7 +163,7 @@ void run_path(CpuState& cpu, const Code& code, u64 stop, unsigned most) {
     a64::Op op = a64::decode(word);
     g_path.pc[g_path.count] = pc;
     g_path.word[g_path.count++] = word;
-    g_path.clock |= op == a64::Op::MRS_CNTVCT_EL0;
+    g_path.clock |= op == a64::Op::MRS_CNTVCT_EL0 || op == a64::Op::HVC;
     run_row(cpu, a64::Insn{word, op});
     if (cpu.exception.kind != ExceptionKind::None) break;
     Flow flow = a64::kRows[static_cast<unsigned>(op)].flow;

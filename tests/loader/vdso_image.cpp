@@ -84,7 +84,7 @@ TEST(Vdso, CodeAsBinutilsReadsIt) {
   char path[] = "/tmp/vdso-XXXXXX";
   int fd = mkstemp(path);
   FILE* f = fdopen(fd, "w");
-  fwrite(vdso_image() + kVdsoText, 1, 22 * 4, f);
+  fwrite(vdso_image() + kVdsoText, 1, 26 * 4, f);
   fclose(f);
   std::string command = std::string("aarch64-linux-gnu-objdump -D -b binary -m aarch64 --no-show-raw-insn ") +
                         path + " | sed -n 's/^ *[0-9a-f]*:\\t//p'";
@@ -103,10 +103,10 @@ TEST(Vdso, CodeAsBinutilsReadsIt) {
   }
   EXPECT_EQ(squeezed,
             "nop\nmov x8, #0x8b\nsvc #0x0\n"
-            "cmp w0, #0x1\nb.ne 0x34\nmrs x2, cntvct_el0\nmov w3, #0xca00\nmovk w3, #0x3b9a, lsl #16\nudiv "
-            "x4, x2, x3\n"
-            "msub x2, x4, x3, x2\nstp x4, x2, [x1]\nmov w0, #0x0\nret\nmov x8, #0x71\nsvc #0x0\nret\n"
-            "mov x8, #0xa9\nsvc #0x0\nret\nmov x8, #0x72\nsvc #0x0\nret\n");
+            "hvc #0x1\ncbnz w0, 0x18\nstp x2, x3, [x1]\nret\n"
+            "cbz x0, 0x50\ncbnz x1, 0x50\nmov x4, x0\nmov w0, #0x0\nhvc #0x1\ncbnz w0, 0x48\n"
+            "mov w5, #0x4dd3\nmovk w5, #0x1062, lsl #16\numull x3, w3, w5\nlsr x3, x3, #38\nstp x2, x3, [x4]\nret\n"
+            "nop\nmov x8, #0xa9\nsvc #0x0\nret\nmov x8, #0x72\nsvc #0x0\nret\n");
 }
 
 }  // namespace

@@ -143,7 +143,9 @@ i64 host_clock_gettime(u64 clock, void* timespec) {
   return host_syscall(__NR_clock_gettime, clock, ptr(timespec));
 }
 
-// The guest's own vDSO answers CLOCK_MONOTONIC; the others come here and still need not enter the host's kernel.
+void answer_clock_hypercalls(u64 guest_vdso) { g_clock_hypercall = {guest_vdso, host_clock_gettime}; }
+
+// Of those who do not use the guest's vDSO.
 i64 sys_clock_gettime(Task&, const u64 (&a)[6]) {
   timespec t;
   i64 error = host_clock_gettime(static_cast<u32>(a[0]), &t);

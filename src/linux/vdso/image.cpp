@@ -17,21 +17,25 @@ constexpr u32 kCode[] = {
     0xd2801168,  // mov x8, #139
     0xd4000001,  // svc #0
     // __kernel_clock_gettime
-    0x7100041f,  // cmp w0, #1                 CLOCK_MONOTONIC
-    0x54000121,  // b.ne 1f
-    0xd53be042,  // mrs x2, cntvct_el0
-    0x52994003,  // mov w3, #0xca00            1,000,000,000
-    0x72a77343,  // movk w3, #0x3b9a, lsl #16
-    0x9ac30844,  // udiv x4, x2, x3
-    0x9b038882,  // msub x2, x4, x3, x2
-    0xa9000824,  // stp x4, x2, [x1]
-    0x52800000,  // mov w0, #0
-    0xd65f03c0,  // ret
-    0xd2800e28,  // 1: mov x8, #113
-    0xd4000001,  // svc #0
-    0xd65f03c0,  // ret
+    0xd4000022,  // hvc #1                     base/clock.h
+    0x35000040,  // cbnz w0, 1f
+    0xa9000c22,  // stp x2, x3, [x1]
+    0xd65f03c0,  // 1: ret
     // __kernel_gettimeofday
-    0xd2801528,  // mov x8, #169
+    0xb40001a0,  // cbz x0, 1f
+    0xb5000181,  // cbnz x1, 1f                the time zone
+    0xaa0003e4,  // mov x4, x0
+    0x52800000,  // mov w0, #0                 CLOCK_REALTIME
+    0xd4000022,  // hvc #1
+    0x350000c0,  // cbnz w0, 2f
+    0x5289ba65,  // mov w5, #0x4dd3            2^38 / 1000, rounded up: exact below 2^32
+    0x72a20c45,  // movk w5, #0x1062, lsl #16
+    0x9ba57c63,  // umull x3, w3, w5
+    0xd366fc63,  // lsr x3, x3, #38
+    0xa9000c82,  // stp x2, x3, [x4]
+    0xd65f03c0,  // 2: ret
+    0xd503201f,  // nop
+    0xd2801528,  // 1: mov x8, #169
     0xd4000001,  // svc #0
     0xd65f03c0,  // ret
     // __kernel_clock_getres
@@ -46,9 +50,9 @@ struct Function {
 };
 constexpr Function kFunctions[] = {
     {"__kernel_rt_sigreturn", 1, 2},
-    {"__kernel_clock_gettime", 3, 13},
-    {"__kernel_gettimeofday", 16, 3},
-    {"__kernel_clock_getres", 19, 3},
+    {"__kernel_clock_gettime", 3, 4},
+    {"__kernel_gettimeofday", 7, 16},
+    {"__kernel_clock_getres", 23, 3},
 };
 constexpr unsigned kFunctionCount = 4;
 constexpr const char kVersion[] = "LINUX_2.6.39", kSoname[] = "linux-vdso.so.1";

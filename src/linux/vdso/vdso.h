@@ -2,8 +2,8 @@
 // The guest's vDSO: a small AArch64 shared object that is assembled at compile time (image.cpp), and the
 // host's vDSO, which is where the engine itself asks for the time.
 //
-// Guest side: the four functions of arch/arm64/kernel/vdso/vdso.lds.S (version LINUX_2.6.39). CLOCK_MONOTONIC
-// is computed from CNTVCT_EL0, which counts its nanoseconds; the other clocks are system calls.
+// Guest side: the four functions of arch/arm64/kernel/vdso/vdso.lds.S (version LINUX_2.6.39). The clocks are
+// asked for by HVC (base/clock.h), resolutions by a system call.
 // __kernel_rt_sigreturn is the sequence that unwinders recognise. One page, no section headers, DT_HASH only.
 #pragma once
 #include "base/types.h"
@@ -27,6 +27,8 @@ void host_clock_init(u64 host_vdso, u64 stack_end);
 // For the host's handler: the host's vDSO has faulted, which the guest must have done somehow. True when the context was
 // changed so that the call fails; from then on the clock is a system call.
 bool leave_host_vdso(u64* rip, u64* rsp, u64 outside_sp);
+// The HVC of the guest's vDSO at that address is answered from now on.
+void answer_clock_hypercalls(u64 guest_vdso);
 // clock_gettime through the host's vDSO: `timespec` is in engine memory. -errno.
 i64 host_clock_gettime(u64 clock, void* timespec);
 

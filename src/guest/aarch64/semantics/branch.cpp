@@ -2,6 +2,7 @@
 // Branches and exception generation. A branch to a misaligned address completes; fetching from it then raises
 // PcAlignment, as on hardware, so nothing is checked here.
 #include "access.h"
+#include "base/clock.h"
 #include "guest/aarch64/operands.h"
 
 namespace grus::a64::semantics {
@@ -48,9 +49,15 @@ void RET(CpuState& cpu, Insn i) { branch_to(cpu, cpu.X(i.Rn())); }
 void SVC(CpuState& cpu, Insn i) { cpu.raise(ExceptionKind::Supervisor, 0, i.imm16()); }
 void BRK(CpuState& cpu, Insn i) { cpu.raise(ExceptionKind::Breakpoint, cpu.pc, i.imm16()); }
 
-// UNDEFINED at EL0, or with halting debug not enabled (HLT, DCPS, DRPS).
+// UNDEFINED at EL0, or with halting debug not enabled (HLT, DCPS, DRPS). HVC too, but for the vDSO's (base/clock.h).
 void UDF(CpuState& cpu, Insn i) { undefined(cpu); }
-void HVC(CpuState& cpu, Insn i) { undefined(cpu); }
+void HVC(CpuState& cpu, Insn i) {
+  if (page_down(cpu.pc) != g_clock_hypercall.caller || i.imm16() != kClockHypercall) return undefined(cpu);
+  u64 time[2] = {};
+  cpu.set_X(0, static_cast<u64>(g_clock_hypercall.gettime(cpu.W(0), time)));
+  cpu.set_X(2, time[0]);
+  cpu.set_X(3, time[1]);
+}
 void SMC(CpuState& cpu, Insn i) { undefined(cpu); }
 void HLT(CpuState& cpu, Insn i) { undefined(cpu); }
 void DCPS1(CpuState& cpu, Insn i) { undefined(cpu); }
