@@ -20,6 +20,7 @@
 #include "linux/abi/host_numbers.h"
 #include "linux/address_space.h"
 #include "linux/handlers.h"
+#include "linux/passed_vectors.h"
 #include "linux/user_memory.h"
 #include "run/execute.h"
 
@@ -138,9 +139,10 @@ iovec* cut_vectors(u64 from, u64 count, u64* left) {
 i64 copy_between_processes(Task& task, i64 number, const u64 (&a)[6]) {
   // Another thread's number means this memory too.
   const bool own = static_cast<i32>(a[0]) == task.pid || !host_syscall(__NR_tgkill, static_cast<u64>(task.pid), a[0], 0);
+  const PassedVector local(a[1], a[2], task.tagged_addresses);
   u64 count = a[4];
   iovec* cut = own ? cut_vectors(a[3], a[4], &count) : nullptr;
-  const i64 r = host_syscall(number, a[0], a[1], a[2], cut ? ptr(cut) : a[3], count, a[5]);
+  const i64 r = host_syscall(number, a[0], local.address(), a[2], cut ? ptr(cut) : a[3], count, a[5]);
   if (cut) unmap_engine_pages(cut, a[4] * sizeof(iovec));
   return r;
 }

@@ -125,10 +125,55 @@ void rewrite_statm(const EngineShare& engine, const Text& in, Text& out) {
   }
 }
 
+// f(line) for each line of smaps about a mapping of the engine's, its header first.
+template <typename F>
+void for_each_engine_line(const Text& smaps, bool own, F f) {
+  bool hidden = false;
+  for_each_line(smaps, [&](const char* line, const char* stop) {
+    MapsLine m;
+    const bool header = (*line >= '0' && *line <= '9') || (*line >= 'a' && *line <= 'f');
+    if (header && parse_line(line, stop - 1, &m)) hidden = is_hidden(m, own) && !(m.begin >> 47);  // [vsyscall] is nobody's
+    if (hidden) f(line, header ? &m : nullptr);
+  });
+}
+
+// Each line is a sum over smaps: without what the engine's mappings have there.
+void rewrite_rollup(const EngineShare& share, const Text& smaps, bool own, const Text& in, Text& out) {
+  constexpr u64 kKib = 1024;
+  u64 pss = 0, anonymous = 0, shmem = 0;
+  for_each_line(in, [&](const char* line, const char*) {
+    if (starts(line, "Pss:")) pss = minus(value_of(line), share.proportional / kKib);
+    if (starts(line, "Pss_Anon:")) anonymous = minus(value_of(line), share.proportional_anonymous / kKib);
+    if (starts(line, "Pss_Shmem:")) shmem = value_of(line);
+  });
+  for_each_line(in, [&](const char* line, const char* stop) {
+    char name[32];
+    size_t n = 0;
+    while (n < sizeof name - 1 && line + n < stop && line[n] != ':') name[n] = line[n], n++;
+    name[n] = 0;
+    if (line[n] != ':' || !(*line >= 'A' && *line <= 'Z')) return out.append(line, static_cast<size_t>(stop - line));
+    u64 engine = 0;
+    for_each_engine_line(smaps, own, [&](const char* s, const MapsLine* header) {
+      if (!header && starts(s, name) && s[n] == ':') engine += value_of(s);
+    });
+    // __show_smap(): the value ends in column 24.
+    u64 value = minus(value_of(line), engine);
+    // Not in smaps.
+    if (same(name, "Pss_Anon")) value = anonymous;
+    if (same(name, "Pss_File")) value = minus(pss, anonymous + shmem);
+    char text[96];
+    const size_t length = format_to(text, sizeof text, "%lu kB\n", value);
+    constexpr size_t kColumn = 24 + 4;
+    out.append(line, n + 1);
+    for (size_t used = n + 1; used + length < kColumn; used++) out.append(" ", 1);
+    out.append(text, length);
+  });
+}
+
 }  // namespace
 
 Figures figures_of(const char* name) {
-  return same(name, "status") ? Figures::Status : same(name, "stat") ? Figures::Stat : same(name, "statm") ? Figures::Statm : Figures::None;
+  return same(name, "status") ? Figures::Status : same(name, "stat") ? Figures::Stat : same(name, "statm") ? Figures::Statm : same(name, "smaps_rollup") ? Figures::Rollup : Figures::None;
 }
 
 bool measure_engine(const char* path, bool own, Text& smaps, EngineShare* share) {
@@ -139,14 +184,10 @@ bool measure_engine(const char* path, bool own, Text& smaps, EngineShare* share)
   const bool read = smaps.reserve(kUsual) && smaps.read_all(static_cast<int>(fd));
   host_syscall(__NR_close, static_cast<u64>(fd));
   if (!read || !smaps.size) return false;
-  bool hidden = false;
-  for_each_line(smaps, [&](const char* line, const char* stop) {
-    MapsLine m;
-    const bool header = (*line >= '0' && *line <= '9') || (*line >= 'a' && *line <= 'f');
-    if (header && parse_line(line, stop - 1, &m)) {
-      hidden = is_hidden(m, own);
-      if (!hidden || m.begin >> 47) return;  // [vsyscall] is nobody's
-      const u64 bytes = m.end - m.begin;
+  u64 resident = 0, proportional = 0;  // of the mapping
+  for_each_engine_line(smaps, own, [&](const char* line, const MapsLine* m) {
+    if (m) {
+      const u64 bytes = m->end - m->begin;
       const char* permissions = line;
       while (*permissions != ' ') permissions++;
       permissions++;
@@ -154,20 +195,27 @@ bool measure_engine(const char* path, bool own, Text& smaps, EngineShare* share)
       // is_data_mapping() and is_exec_mapping() in mm/internal.h
       if (permissions[1] == 'w' && permissions[3] == 'p') share->data += bytes;
       if (permissions[1] != 'w' && permissions[2] == 'x') share->code += bytes;
-    } else if (hidden && starts(line, "Rss:")) {
-      share->resident += value_of(line) * kKib;
-    } else if (hidden && starts(line, "Anonymous:")) {
-      share->anonymous += value_of(line) * kKib;
+    } else if (starts(line, "Rss:")) {
+      resident = value_of(line) * kKib;
+      share->resident += resident;
+    } else if (starts(line, "Pss:")) {
+      proportional = value_of(line) * kKib;
+      share->proportional += proportional;
+    } else if (starts(line, "Anonymous:")) {
+      const u64 bytes = value_of(line) * kKib;
+      share->anonymous += bytes;
+      share->proportional_anonymous += bytes < resident && bytes < proportional ? bytes : proportional;
     }
   });
   if (share->anonymous > share->resident) share->anonymous = share->resident;
   return true;
 }
 
-void rewrite_figures(Figures which, const EngineShare& engine, const Text& in, Text& out) {
+void rewrite_figures(Figures which, const EngineShare& engine, const Text& smaps, bool own, const Text& in, Text& out) {
   if (which == Figures::Status) rewrite_status(engine, in, out);
   if (which == Figures::Stat) rewrite_stat(engine, in, out);
   if (which == Figures::Statm) rewrite_statm(engine, in, out);
+  if (which == Figures::Rollup) rewrite_rollup(engine, smaps, own, in, out);
 }
 
 void rewrite_fdinfo(const Text& in, Text& out) {

@@ -250,7 +250,7 @@ i64 rewrite_proc_file(Task& task, int fd, const struct stat& st) {
     if (fdinfo)
       rewrite_fdinfo(in, out);
     else
-      rewrite_figures(figures, engine, in, out);
+      rewrite_figures(figures, engine, smaps, own, in, out);
   } else if (maps || cpuinfo) {
     if (maps && !own && !runs_engine(path)) return -ENOENT;
     if (!in.read_all(fd)) return -ENOENT;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Files of procfs whose text the kernel cannot get right for a guest: maps and smaps (the engine's mappings
-// go), cpuinfo, and what figures.h changes (status, stat, statm, fdinfo).
+// go), cpuinfo, and what figures.h changes (status, stat, statm, smaps_rollup, fdinfo).
 //
 // They are made on open as a sealed memfd, and once more when they are read from the beginning again (lseek to
 // 0, pread at 0). Everything else in /proc/PID is the kernel's own: cmdline, environ, auxv and [heap] are right
 // because the engine tells the kernel at start (prctl PR_SET_MM_MAP), comm by PR_SET_NAME. Deliberately not
-// here: smaps_rollup, and the files of other processes that may not be looked into.
+// here: the files of other processes that may not be looked into.
 #pragma once
 #include "linux/task.h"
 

@@ -158,6 +158,7 @@ static void copies(void) {
   SHOW(syscall(SYS_process_vm_writev, gettid(), &local, 1, remote + 1, 2, 0));
   SHOW(syscall(SYS_process_vm_writev, getpid(), &local, 1, &over, 1, 0));
   SHOW(syscall(SYS_process_vm_readv, getpid(), &local, 1, remote, 1, 1));
+  SHOW(syscall(SYS_process_vm_readv, getpid(), remote + 1, 1, &local, 1, 0));
 }
 
 static void faults(void) {

@@ -63,7 +63,7 @@ static int wrong_flags(int fd, const char *what) {
 // --- memory
 struct figures {
   long size, peak, resident, highest, data;  // kB, status
-  long stat_size, stat_resident, statm_size, statm_resident, statm_shared, statm_data;  // kB
+  long rollup_resident, rollup_anonymous, rollup_share, rollup_parts, stat_size, stat_resident, statm_size, statm_resident, statm_shared, statm_data;  // kB
 };
 static long line_of(const char *text, const char *name) {
   const char *at = strstr(text, name);
@@ -86,6 +86,12 @@ static struct figures figures_of(const char *process) {
   f.resident = line_of(text, "VmRSS:");
   f.highest = line_of(text, "VmHWM:");
   f.data = line_of(text, "VmData:");
+  snprintf(path, sizeof path, "/proc/%s/smaps_rollup", process);
+  read_file(path, text, sizeof text);
+  f.rollup_resident = line_of(text, "\nRss:");
+  f.rollup_anonymous = line_of(text, "\nAnonymous:");
+  f.rollup_share = line_of(text, "\nPss:");
+  f.rollup_parts = line_of(text, "\nPss_Anon:") + line_of(text, "\nPss_File:") + line_of(text, "\nPss_Shmem:");
   snprintf(path, sizeof path, "/proc/%s/stat", process);
   read_file(path, text, sizeof text);
   parse_stat(text, &f);
@@ -105,7 +111,8 @@ static int show(const char *what, const char *process, struct figures *out) {
   // A small program: natively 1 to 12 MB, the engine alone more than 12.
   int good[] = {f.size > 0 && f.size < 12500, f.size == f.stat_size && f.size == f.statm_size,
                 f.peak >= f.size, f.highest >= f.resident, f.resident > 0 && f.resident <= f.size, f.data > 0 && f.data < f.size,
-                near(f.resident, f.stat_resident, 512) && near(f.resident, f.statm_resident, 512), f.statm_shared <= f.statm_resident, f.statm_data <= f.size};
+                near(f.resident, f.stat_resident, 512) && near(f.resident, f.statm_resident, 512), f.statm_shared <= f.statm_resident, f.statm_data <= f.size,
+                strstr(process, "thread") || (near(f.resident, f.rollup_resident, 512) && f.rollup_anonymous > 0 && f.rollup_anonymous <= f.rollup_resident && near(f.rollup_share, f.rollup_parts, 8))};
   int wrong = 0;
   printf("%s:", what);
   for (unsigned i = 0; i < sizeof good / sizeof *good; i++) {
