@@ -30,7 +30,7 @@ demo:
 
 # Everything; ends with one line of counts. The other test targets are its parts.
 test:
-	@BUILD=$(BUILD) scripts/test units clang sanitize programs main-job project trixie sid
+	@BUILD=$(BUILD) scripts/test units clang sanitize programs main-job project generated trixie sid
 
 test-units:
 	@BUILD=$(BUILD) scripts/test units
@@ -39,7 +39,7 @@ test-smoke:
 test-project:
 	@BUILD=$(BUILD) scripts/test project
 test-suites:
-	@BUILD=$(BUILD) scripts/test trixie sid
+	@BUILD=$(BUILD) scripts/test generated trixie sid
 test-clang:
 	@BUILD=$(BUILD) scripts/test clang
 test-sanitize:
