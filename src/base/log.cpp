@@ -120,6 +120,12 @@ void log_list(const char* format, va_list ap) {
   char line[1024];
   char* text = start_line(line);
   char* end = format_list(text, sizeof line - 1 - static_cast<size_t>(text - line), format, ap);
+  // A terminal takes C0, DEL and, as UTF-8, C1 for commands.
+  for (char* c = text; c < end; c++) {
+    bool c1 = c[0] == '\xc2' && c + 1 < end && static_cast<unsigned char>(c[1]) < 0xa0;
+    if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f || c1) *c = '?';
+    if (c1) c[1] = '?';
+  }
   *end++ = '\n';
   write_all(line, static_cast<size_t>(end - line));
 }

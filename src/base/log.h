@@ -9,7 +9,7 @@ namespace grus {
 
 void set_log_fd(int fd);
 int log_fd();
-// Writes "grus: " and the line. Only for what a user must see; the engine is silent by default.
+// Writes "grus: " and the line, control characters as "?": names in it are the guest's. Only for what a user must see; the engine is silent by default.
 [[gnu::format(printf, 1, 2)]] void log_line(const char* format, ...);
 // The same without prefix and newline handling: strace, dumps, reports.
 [[gnu::format(printf, 1, 2)]] void log_raw(const char* format, ...);

@@ -101,6 +101,8 @@ void map_index() {
   if (is_error(fd)) return;
   struct stat st;
   bool known = !host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st));
+  // Only what would be believed is made larger: another's file is left as it is.
+  known = known && is_private_file(st, static_cast<u64>(st.st_size));
   if (known && st.st_size == 0 && may_create(kIndexBytes) && !host_syscall(__NR_ftruncate, static_cast<u64>(fd), kIndexBytes))
     st.st_size = kIndexBytes;
   if (known && is_private_file(st, kIndexBytes))

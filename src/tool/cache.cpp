@@ -64,6 +64,9 @@ std::vector<CachedFile> by_size(int directory) {
   return files;
 }
 
+// What a guest called its file.
+std::string shown_path(const cache::Header& h, const std::string& name) { return h.path[0] ? printable(h.path) : name; }
+
 const char* state_of(const cache::Header& h) {
   return h.sealed == 0 ? "growing" : h.sealed == h.code_used ? "sealed" : "sealed, grown";
 }
@@ -96,7 +99,7 @@ void print_json(const fs::path& path, u64 size, u64 own, const std::vector<Cache
     list.push_back(j);
   }
   std::cout << nlohmann::json{{"directory", path.string()}, {"limit_bytes", cache_size_limit()}, {"disk_bytes", size},
-                              {"files", list}}.dump(2)
+                              {"files", list}}.dump(2, ' ', true, nlohmann::json::error_handler_t::replace)  // ASCII only: a terminal may see it
             << "\n";
 }
 
@@ -139,7 +142,7 @@ int info(bool json, bool all) {
     bool foreign = own && h.fingerprint != own;
     std::printf("%10s %10s %10s %9llu  %-14s %-16s  %s%s\n", disk.c_str(), human_size(h.code_used).c_str(),
                 human_size(h.guest_bytes).c_str(), static_cast<unsigned long long>(h.regions), state_of(h),
-                local_time(h.attached_s).c_str(), h.path[0] ? h.path : entry.name.c_str(), foreign ? " (another translator's)" : "");
+                local_time(h.attached_s).c_str(), shown_path(h, entry.name).c_str(), foreign ? " (another translator's)" : "");
   }
   if (shown < files.size())
     std::printf("%10s in %zu more files (`grus cache info --all`)\n", human_size(rest).c_str(), files.size() - shown);
@@ -236,9 +239,9 @@ int warm(const WarmOptions& options) {
   run_engine_jobs(place.engine, jobs, [&](const EngineJob& job, const EngineAnswer& answer, std::ostream& out) {
     all_well &= answer.ok;
     std::vector<Answer> parts = parse(answer);
-    if (parts.empty() && !answer.ok) out << job.argument << ": failed\n";
+    if (parts.empty() && !answer.ok) out << printable(job.argument) << ": failed\n";
     for (Answer& a : parts)
-      out << job.argument << ": " << a.verdict << ", " << a.numbers["insns"] << " instructions in " << a.numbers["regions"]
+      out << printable(job.argument) << ": " << a.verdict << ", " << a.numbers["insns"] << " instructions in " << a.numbers["regions"]
                 << " regions\n";
   });
   return all_well ? kOk : kProblems;
@@ -265,19 +268,19 @@ int compact(const std::vector<std::string>& named_roots) {
   run_engine_jobs(place.engine, jobs, [&](const EngineJob& job, const EngineAnswer& answer, std::ostream& out) {
     all_well &= answer.ok;
     std::vector<Answer> parts = parse(answer);
-    if (parts.empty() && !answer.ok) out << job.argument << ": failed\n";
+    if (parts.empty() && !answer.ok) out << printable(job.argument) << ": failed\n";
     for (Answer& a : parts) {
       auto before = due.find(a.name);
       if (before == due.end()) continue;
       std::optional<cache::Header> after = read_cache_header(place.directory.get(), a.name);
-      out << job.argument << ": " << a.verdict;
+      out << printable(job.argument) << ": " << a.verdict;
       if (after) out << ", code " << human_size(before->second.code_used) << " -> " << human_size(after->code_used);
       out << "\n";
       due.erase(before);
     }
   });
   for (const auto& [name, header] : due)
-    std::cout << (header.path[0] ? header.path : name.c_str()) << ": left as it is, the guest's file is gone or has changed\n";
+    std::cout << shown_path(header, name) << ": left as it is, the guest's file is gone or has changed\n";
   return all_well ? kOk : kProblems;
 }
 
@@ -294,7 +297,7 @@ int verify(const VerifyOptions& options) {
   std::set<fs::path> guests;
   std::vector<EngineJob> jobs;
   for (const CachedFile& f : cached_files(place.directory.get())) {
-    paths[f.entry.name] = f.header && f.header->path[0] ? f.header->path : f.entry.name;
+    paths[f.entry.name] = f.header ? shown_path(*f.header, f.entry.name) : f.entry.name;
     jobs.push_back({"check", f.entry.name, paths[f.entry.name]});
     if (f.header && f.header->fingerprint == place.translator) add_guests(*f.header, roots, guests);
   }

@@ -65,7 +65,7 @@ class Bar {
     constexpr size_t kWidth = 30;
     std::string bar(done * kWidth / all_, '#');
     bar.resize(kWidth, '.');
-    std::string line = "[" + bar + "] " + std::to_string(done) + "/" + std::to_string(all_) + " " + title;
+    std::string line = "[" + bar + "] " + std::to_string(done) + "/" + std::to_string(all_) + " " + printable(title);
     if (line.size() >= static_cast<size_t>(columns)) line.resize(static_cast<size_t>(columns) - 1);
     std::fprintf(stderr, "\r\033[K%s", line.c_str());
   }

@@ -82,14 +82,14 @@ int run(CLI::App& app, int argc, char** argv, int& result) {
     return kUsage;
   } catch (const Failure& failure) {
     std::fflush(stdout);
-    std::fprintf(stderr, "grus: %s\n", failure.what());
+    std::fprintf(stderr, "grus: %s\n", printable_lines(failure.what()).c_str());
     return failure.code;
   } catch (const std::filesystem::filesystem_error& e) {
-    std::fprintf(stderr, "grus: %s: %s\n", e.path1().c_str(), e.code().message().c_str());
+    std::fprintf(stderr, "grus: %s: %s\n", printable(e.path1().string()).c_str(), e.code().message().c_str());
     return e.code() == std::errc::permission_denied || e.code() == std::errc::operation_not_permitted ? kNotPermitted
                                                                                                       : kProblems;
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "grus: %s\n", e.what());
+    std::fprintf(stderr, "grus: %s\n", printable_lines(e.what()).c_str());
     return kProblems;
   }
 }

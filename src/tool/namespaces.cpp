@@ -110,7 +110,7 @@ void enter_with_full_map() {
       try {
         result = write_full_map(self);
       } catch (const Failure& failure) {
-        dprintf(2, "grus: %s\n", failure.what());
+        dprintf(2, "grus: %s\n", printable_lines(failure.what()).c_str());
       }
     }
     _exit(result);

@@ -123,10 +123,10 @@ int in_child(const std::function<int()>& work) {
     try {
       result = work();
     } catch (const Failure& failure) {
-      std::cerr << "grus: " << failure.what() << "\n";
+      std::cerr << "grus: " << printable_lines(failure.what()) << "\n";
       result = failure.code;
     } catch (const std::exception& error) {
-      std::cerr << "grus: " << error.what() << "\n";
+      std::cerr << "grus: " << printable_lines(error.what()) << "\n";
     }
     _exit(result);
   }
@@ -189,11 +189,11 @@ int list(bool json) {
     roots.push_back({{"name", name}, {"path", entry.path().string()}, {"release", release}});
   }
   if (json) {
-    std::cout << roots.dump(2) << "\n";
+    std::cout << roots.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) << "\n";
   } else {
     for (const auto& root : roots)
-      std::cout << root["name"].get<std::string>() << "\t" << root["release"].get<std::string>() << "\t"
-                << root["path"].get<std::string>() << "\n";
+      std::cout << printable(root["name"].get<std::string>()) << "\t" << printable(root["release"].get<std::string>()) << "\t"
+                << printable(root["path"].get<std::string>()) << "\n";
   }
   return kOk;
 }

@@ -15,6 +15,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -261,6 +262,51 @@ std::vector<std::string> split(std::string_view text, char separator) {
 
 bool starts_with(std::string_view text, std::string_view prefix) {
   return text.substr(0, prefix.size()) == prefix;
+}
+
+namespace {
+
+// Bytes of the character at the begin of `text`, or 0: no UTF-8 (Unicode 15, table 3-7), or nothing that is to be printed.
+size_t printable_prefix(std::string_view text) {
+  auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  unsigned first = byte(0);
+  if (first < 0x80) return first >= 0x20 && first != 0x7f && first != '\\';
+  size_t length = first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+  unsigned code = length ? first & (0xffu >> (length + 1)) : 0;
+  for (size_t i = 1; i < length; i++) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+    code = code << 6 | (byte(i) & 0x3f);
+  }
+  bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+  bool surrogate = code >= 0xd800 && code < 0xe000;
+  bool control = code < 0xa0;  // C1: 0x9b begins a command
+  bool layout = (code >= 0x200b && code < 0x2010) || (code >= 0x2028 && code < 0x202f) || (code >= 0x2060 && code < 0x2070) ||
+                code == 0x061c || code == 0xfeff;
+  return overlong || surrogate || control || layout || code > 0x10ffff ? 0 : length;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    size_t n = printable_prefix(text);
+    if (n) {
+      result += text.substr(0, n);
+    } else {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(text[0])));
+      result += escaped;
+    }
+    text.remove_prefix(n ? n : 1);
+  }
+  return result;
+}
+
+std::string printable_lines(std::string_view text) {
+  std::string result;
+  for (const std::string& line : split(text, '\n')) result += (result.empty() ? "" : "\n") + printable(line);
+  return result;
 }
 
 }  // namespace grus::tool

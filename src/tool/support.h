@@ -101,5 +101,10 @@ void hand_over_code_directory(const std::filesystem::path& directory);
 std::string environment(const char* name, const std::string& otherwise = "");
 std::vector<std::string> split(std::string_view text, char separator);
 bool starts_with(std::string_view text, std::string_view prefix);
+// For a terminal: names that a guest chose may hold commands to it. What is no printable UTF-8, what changes the direction of
+// text, and backslashes are written as \xNN of each byte.
+std::string printable(std::string_view text);
+// The same for a message: its lines stay lines.
+std::string printable_lines(std::string_view text);
 
 }  // namespace grus::tool

@@ -184,6 +184,16 @@ class Damage(CacheTest):
         self.damaged(lambda p: os.chown(p, 65533, 65533), runs=2)
         self.damaged(lambda p: os.chown(p, 65533, 65533), "index", runs=2)
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_s6_an_index_of_another_owner_is_left_as_it_is(self):
+        for owner, mode in ((65533, 0o600), (0, 0o622)):
+            cache = self.new_cache()
+            (cache / "index").touch()
+            os.chown(cache / "index", owner, owner)
+            os.chmod(cache / "index", mode)
+            self.check(cache, self.work, 0, 8)
+            self.assertEqual((cache / "index").stat().st_size, 0)
+
     def test_writable_by_others(self):
         self.damaged(lambda p: os.chmod(p, 0o660), runs=2)
         self.damaged(lambda p: os.chmod(p, 0o602), "index", runs=2)

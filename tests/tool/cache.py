@@ -158,6 +158,29 @@ class Cache(unittest.TestCase):
         self.assertEqual(self.info(GRUS_HOST="sse42")["files"][0]["translator"], "another")
         self.assertIn(str(self.program), self.grus("cache", "info").stdout)
 
+    def test_s6_names_are_no_commands_to_the_terminal(self):
+        # Escape, C1 as UTF-8 and as a byte, a newline, the direction of text, and what is to stay: ASCII and other letters.
+        evil = os.fsencode(self.home) + b"/\x1b]0;title\x07\xc2\x9b31m\x9b\xe2\x80\xaeb\nc" + "\u00e4".encode()
+        shutil.copy(self.program, evil)
+        def raw(*arguments, status=0):
+            env = {k: v for k, v in os.environ.items() if not k.startswith("GRUS_")}
+            env.update(GRUS_ENGINE=OPTIONS.engine, XDG_CACHE_HOME=str(self.home))
+            done = subprocess.run([OPTIONS.grus, *arguments], capture_output=True, env=env, stdin=subprocess.DEVNULL, timeout=120)
+            self.assertEqual(done.returncode, status, done)
+            return done.stdout + done.stderr
+        said = [raw("cache", "warm", evil), raw("cache", "info"), raw("cache", "info", "--json"), raw("cache", "verify"),
+                raw("cache", "warm", evil + b"gone", status=2)]
+        os.unlink(evil)
+        said.append(raw("cache", "compact", status=0))
+        for out in said:
+            self.assertFalse(set(out) & (set(range(32)) - {10} | {0x7f}), out)
+            self.assertNotIn(b"\xc2\x9b", out)
+            self.assertNotIn("\u202e".encode(), out)
+            out.decode()
+        self.assertIn(b"\\x1b]0;title\\x07\\xc2\\x9b31m\\x9b\\xe2\\x80\\xaeb", said[0])
+        self.assertIn("\u00e4".encode(), said[0])
+        json.loads(said[2])
+
     def test_u11_info_is_short_and_sorted(self):
         self.warm()
         (one,) = self.files()
