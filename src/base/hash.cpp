@@ -25,9 +25,4 @@ namespace grus {
 
 u64 hash64(const void* data, size_t bytes, u64 seed) { return XXH64(data, bytes, seed); }
 
-Hash128 hash128(const void* data, size_t bytes) {
-  XXH128_hash_t h = XXH3_128bits(data, bytes);
-  return Hash128{h.low64, h.high64};
-}
-
 }  // namespace grus

@@ -9,6 +9,7 @@
 #include <linux/magic.h>
 #include <linux/mman.h>
 #include <linux/resource.h>
+#include <linux/stat.h>
 
 #include "base/address_map.h"
 #include "base/guest_memory.h"
@@ -22,6 +23,7 @@ namespace {
 
 int g_directory = -1;
 u64 g_directory_device, g_directory_inode;
+bool g_directory_is_stacked;
 Access g_access = Access::None;
 Translator g_translator;
 
@@ -45,13 +47,14 @@ u64 ctime_of(const struct stat& st) { return st.st_ctime * kSecond + st.st_ctime
 
 struct IndexEntry {
   u64 device, inode, size, mtime_ns, ctime_ns, offset, bytes, first_page;
+  u64 mount, boot;  // 0: on the index's own file system (see place_of)
   ContentId content;
   u64 check;  // of the above: half-written entries are none
   u64 reserved;
 };
-static_assert(sizeof(IndexEntry) == 96);
+static_assert(sizeof(IndexEntry) == 128);
 constexpr u32 kWays = 4, kSets = 2048;
-constexpr u64 kIndexVersion = 1;
+constexpr u64 kIndexVersion = 2;
 constexpr u64 kIndexBytes = u64{kSets} * kWays * sizeof(IndexEntry);
 constexpr u64 kSeen = ~u64{0};  // as a device: a content (inode, size) that was seen once, in a brand-new file
 u8* g_index;
@@ -102,12 +105,43 @@ void map_index() {
   struct stat st;
   bool known = !host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st));
   // Only what would be believed is made larger: another's file is left as it is.
-  known = known && is_private_file(st, static_cast<u64>(st.st_size));
-  if (known && st.st_size == 0 && may_create(kIndexBytes) && !host_syscall(__NR_ftruncate, static_cast<u64>(fd), kIndexBytes))
+  known = known && is_private_file(st, static_cast<u64>(st.st_size)) && st.st_dev == g_directory_device;
+  // Version 1 had smaller entries: none of them has a checksum of this version.
+  if (known && static_cast<u64>(st.st_size) < kIndexBytes && may_create(kIndexBytes) &&
+      !host_syscall(__NR_ftruncate, static_cast<u64>(fd), kIndexBytes))
     st.st_size = kIndexBytes;
   if (known && is_private_file(st, kIndexBytes))
     g_index = static_cast<u8*>(map_engine_file(kIndexBytes, static_cast<int>(fd), PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED));
   host_syscall(__NR_close, static_cast<u64>(fd));
+}
+
+// While the index is mapped (before: while the directory is open) its file system stays, and its device number is no other's.
+bool is_beside_index(u64 device) { return device == g_directory_device && !g_directory_is_stacked; }
+
+// 0: unknown. Only procfs itself is asked.
+u64 boot_id() {
+  static u64 known;
+  if (known) return known;
+  i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr("/proc/sys/kernel/random/boot_id"), O_RDONLY | O_CLOEXEC);
+  if (is_error(fd)) return 0;
+  char id[36];
+  struct statfs64 fs;
+  if (!host_syscall(__NR_fstatfs, static_cast<u64>(fd), ptr(&fs)) && fs.f_type == PROC_SUPER_MAGIC &&
+      host_syscall(__NR_read, static_cast<u64>(fd), ptr(id), sizeof id) == sizeof id)
+    known = hash64(id, sizeof id) | 1;
+  host_syscall(__NR_close, static_cast<u64>(fd));
+  return known;
+}
+
+// What stat says tells a file from all others only as long as its file system is the same one: another image at the same device, or the
+// same one patched while it was unmounted, has files of equal numbers and times. Two things are certain. Who can change the raw
+// bytes of the file system that the index lies on can change the cache itself. And a mount that was not undone since the entry was
+// made is still the same file system. Everything else is hashed each time.
+bool place_of(const GuestFile& f, IndexEntry* key) {
+  if (is_beside_index(f.device)) return true;
+  key->mount = f.mount;
+  if (f.mount) key->boot = boot_id();
+  return key->boot != 0;
 }
 
 // The set of a key: g_index + its offset.
@@ -117,7 +151,7 @@ u64 set_of(const IndexEntry& key) {
 }
 bool same_key(const IndexEntry& a, const IndexEntry& b) {
   return a.device == b.device && a.inode == b.inode && a.size == b.size && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns &&
-         a.offset == b.offset && a.bytes == b.bytes && a.first_page == b.first_page;
+         a.offset == b.offset && a.bytes == b.bytes && a.first_page == b.first_page && a.mount == b.mount && a.boot == b.boot;
 }
 
 bool look_up(IndexEntry* key) {
@@ -173,14 +207,14 @@ void drop_file_pages(u64 begin, u64 bytes) {
 }
 
 // Of the guest's memory: what is translated is what is hashed.
-bool prove_memory(u64 begin, u64 end, u64* proofs) {
+bool prove_memory(u64 begin, u64 end, Proof* proofs) {
   constexpr u64 kBuffer = 16 << 10;  // stays in the first-level cache
   u8* buffer = static_cast<u8*>(map_engine_pages(kBuffer));
   bool ok = buffer != nullptr && (end - begin) % kPiece == 0;
   for (u64 at = begin; at < end && ok; at += kBuffer) {
     u64 size = end - at < kBuffer ? end - at : kBuffer;
     ok = !copy_from_guest(buffer, GuestAddr(at), size);
-    for (u64 i = 0; i < size && ok; i += kPiece) proofs[(at - begin + i) / kPiece] = hash64(buffer + i, kPiece);
+    if (ok) sha256_pieces(buffer, kPiece, size / kPiece, proofs + (at - begin) / kPiece);
     // Most of a large library is never executed: its pages do not stay this process's.
     constexpr u64 kAtOnce = 4 << 20;
     if ((at - begin + kBuffer) % kAtOnce == 0) drop_file_pages(at + kBuffer - kAtOnce, kAtOnce);
@@ -189,11 +223,11 @@ bool prove_memory(u64 begin, u64 end, u64* proofs) {
   return ok;
 }
 
-u64 proofs_bytes(u64 begin, u64 end) { return (end - begin) / kPiece * 8; }
+u64 proofs_bytes(u64 begin, u64 end) { return (end - begin) / kPiece * sizeof(Proof); }
 
 // The proofs of the guest's memory, to be unmapped by the caller; or nullptr.
-u64* map_proofs(u64 begin, u64 end, ContentId* content) {
-  u64* proofs = static_cast<u64*>(map_engine_pages(proofs_bytes(begin, end)));
+Proof* map_proofs(u64 begin, u64 end, ContentId* content) {
+  Proof* proofs = static_cast<Proof*>(map_engine_pages(proofs_bytes(begin, end)));
   if (!proofs) return nullptr;
   if (prove_memory(begin, end, proofs)) {
     *content = content_of(proofs, end - begin);
@@ -207,8 +241,8 @@ u64* map_proofs(u64 begin, u64 end, ContentId* content) {
 
 void admit_everything() { g_admits_all = true; }
 
-bool content_of_memory(u64 begin, u64 end, ContentId* out, u64** kept) {
-  u64* proofs = map_proofs(begin, end, out);
+bool content_of_memory(u64 begin, u64 end, ContentId* out, Proof** kept) {
+  Proof* proofs = map_proofs(begin, end, out);
   if (kept)
     *kept = proofs;
   else if (proofs)
@@ -220,7 +254,7 @@ namespace {
 
 // false: nothing to be cached, or not yet - a brand-new file is admitted when its content is seen a second time, since
 // configure scripts run thousands of programs once. *proofs: where they had to be made, to be unmapped by the caller.
-bool identify(const GuestFile& f, u64 begin, u64 end, ContentId* content, u64** proofs) {
+bool identify(const GuestFile& f, u64 begin, u64 end, ContentId* content, Proof** proofs) {
   IndexEntry key{};
   key.device = f.device;
   key.inode = f.inode;
@@ -235,7 +269,7 @@ bool identify(const GuestFile& f, u64 begin, u64 end, ContentId* content, u64** 
   key.first_page = hash64(page, first);
   // Images have no time of change (squashfs gives the mtime) or one that their maker chose, and the next image at this place has
   // files of the same numbers: a whole second is nobody's time of change.
-  const bool dated = f.ctime_ns % kSecond != 0;
+  const bool dated = f.ctime_ns % kSecond != 0 && place_of(f, &key);
   if (dated && look_up(&key)) {
     *content = key.content;
     return true;
@@ -248,8 +282,8 @@ bool identify(const GuestFile& f, u64 begin, u64 end, ContentId* content, u64** 
   }
   IndexEntry seen{};
   seen.device = kSeen;
-  seen.inode = content->low;
-  seen.size = content->high;
+  seen.inode = content->words[0];
+  seen.size = content->words[1];
   if (look_up(&seen)) return true;
   enter(seen);
   return g_admits_all;
@@ -263,8 +297,11 @@ u64 header_checksum(const Header& h) { return hash64(&h, offsetof(Header, checks
 
 u64 base_of(u64 guest_begin) { return guest_begin >> 32 ? 0 : guest_begin; }
 
-void cache_file_name(const ContentId& c, u64 base, char (&out)[64]) {
-  format_to(out, sizeof out, "%016lx%016lx-%016lx", c.high, c.low, g_translator.fingerprint ^ hash64(&base, 8));
+void cache_file_name(const ContentId& c, u64 base, char (&out)[kNameBytes]) {
+  u64 digits[4];
+  for (unsigned i = 0; i < 4; i++) digits[i] = __builtin_bswap64(c.words[i]);
+  format_to(out, sizeof out, "%016lx%016lx%016lx%016lx-%016lx", digits[0], digits[1], digits[2], digits[3],
+            g_translator.fingerprint ^ hash64(&base, 8));
 }
 
 namespace {
@@ -299,12 +336,12 @@ void path_of_mapping(u64 begin, char* out, size_t size) {
 
 }  // namespace
 
-i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&temporary)[64], const u64* known) {
+i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&temporary)[kNameBytes], const Proof* known) {
   Layout layout = layout_of(end - begin);
   if (!may_create(layout.total)) return -EACCES;
   ContentId now = content;
-  u64* made = known ? nullptr : map_proofs(begin, end, &now);
-  const u64* proofs = known ? known : made;
+  Proof* made = known ? nullptr : map_proofs(begin, end, &now);
+  const Proof* proofs = known ? known : made;
   if (!proofs) return -ENOMEM;
   auto drop_proofs = [&] {
     if (made) unmap_engine_pages(made, proofs_bytes(begin, end));
@@ -356,8 +393,8 @@ i64 create_temporary(const ContentId& content, u64 begin, u64 end, char (&tempor
 
 namespace {
 
-i64 create(const char* name, const ContentId& content, u64 begin, u64 end, const u64* proofs) {
-  char temporary[64];
+i64 create(const char* name, const ContentId& content, u64 begin, u64 end, const Proof* proofs) {
+  char temporary[kNameBytes];
   i64 fd = create_temporary(content, begin, end, temporary, proofs);
   if (is_error(fd)) return fd;
   u64 directory_fd = static_cast<u64>(g_directory);
@@ -385,10 +422,7 @@ bool has_preamble(const u8* code) {
   return same;
 }
 
-ContentId content_of(const u64* proofs, u64 guest_bytes) {
-  Hash128 h = hash128(proofs, guest_bytes / kPiece * 8);
-  return ContentId{h.low, h.high ^ guest_bytes};
-}
+ContentId content_of(const Proof* proofs, u64 guest_bytes) { return sha256(proofs, guest_bytes / kPiece * sizeof(Proof)); }
 
 bool replace_lost_page(u64 address) {
   if (address - address_map::kEngineArena >= address_map::kEngineArenaSize) return false;
@@ -417,6 +451,9 @@ void use_directory(int fd, Access access) {
   g_directory = fd;
   g_directory_device = st.st_dev;
   g_directory_inode = st.st_ino;
+  // Overlays lie on other file systems, which may be replaced below the one that holds the index; and they show numbers of either.
+  struct statfs64 fs;
+  g_directory_is_stacked = host_syscall(__NR_fstatfs, static_cast<u64>(fd), ptr(&fs)) || fs.f_type == OVERLAYFS_SUPER_MAGIC;
   g_access = access;
 }
 void leave_directory() {
@@ -451,6 +488,14 @@ static bool is_local(int fd) {
   }
 }
 
+u64 mount_of(int fd, u64 device) {
+  constexpr u32 kMountIdUnique = 0x4000;  // STATX_MNT_ID_UNIQUE, newer than Debian 12's headers
+  if (g_access == Access::None || is_beside_index(device) || !is_local(fd)) return 0;
+  struct statx now;
+  if (host_syscall(__NR_statx, static_cast<u64>(fd), ptr(""), AT_EMPTY_PATH, kMountIdUnique, ptr(&now))) return 0;
+  return now.stx_mask & kMountIdUnique ? now.stx_mnt_id : 0;
+}
+
 Access trust_in_directory(int fd) {
   struct stat st;
   if (!is_local(fd)) return Access::None;
@@ -462,7 +507,7 @@ Access trust_in_directory(int fd) {
   return st.st_uid == 0 ? Access::ReadOnly : Access::None;
 }
 
-static int open_or_create(CacheFile* f, u64 guest_begin, u64 guest_end, const u64* proofs) {
+static int open_or_create(CacheFile* f, u64 guest_begin, u64 guest_end, const Proof* proofs) {
   cache_file_name(f->content, base_of(guest_begin), f->name);
   f->writable = g_access == Access::ReadWrite;
   i64 fd = open_in_directory(f->name, f->writable ? O_RDWR : O_RDONLY);
@@ -478,7 +523,7 @@ bool open_cache_file(const GuestFile& guest, u64 guest_begin, u64 guest_end, Cac
   if (g_access == Access::None) return false;
   if (!has_directory()) return false;
   *out = CacheFile{};
-  u64* proofs = nullptr;
+  Proof* proofs = nullptr;
   bool known = identify(guest, guest_begin, guest_end, &out->content, &proofs);
   out->fd = known ? open_or_create(out, guest_begin, guest_end, proofs) : -1;
   if (proofs) unmap_engine_pages(proofs, proofs_bytes(guest_begin, guest_end));
@@ -490,7 +535,7 @@ void close_cache_file(CacheFile& file) { host_syscall(__NR_close, static_cast<u6
 i64 reopen_cache_file(const Window& w) {
   if (!has_directory()) return -EBADF;
   if (!may_create(w.layout.total)) return -EACCES;
-  char name[64];
+  char name[kNameBytes];
   cache_file_name(w.header->content, w.header->guest_base, name);
   i64 low = open_in_directory(name, O_RDWR);
   if (is_error(low)) return low;
@@ -555,7 +600,7 @@ bool map_cache_file(Window& w, const CacheFile& file, const Layout& layout) {
   }
   w.header = h;
   w.layout = layout;
-  w.proofs = reinterpret_cast<const u64*>(tables + layout.proofs);
+  w.proofs = reinterpret_cast<const Proof*>(tables + layout.proofs);
   w.index = reinterpret_cast<i32*>(tables + layout.index);
   w.file = Area{0, layout.code_bytes, 0, reinterpret_cast<u32*>(tables + layout.lines), tables + layout.records, 0, layout.records_bytes};
   w.code_writable = !file.writable;

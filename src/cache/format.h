@@ -8,7 +8,7 @@
 // for the displacements of direct exits, each a store of four bytes inside of one aligned quadword, which other threads see
 // whole. Offsets in `index` and in records count from the begin of the code area. The same structures describe a window that has no file.
 #pragma once
-#include "base/types.h"
+#include "base/sha256.h"
 
 namespace grus::cache {
 
@@ -69,18 +69,21 @@ struct Region {
 };
 static_assert(sizeof(Region) == 48 && sizeof(Exit) == 8);
 
-// `proofs` holds a hash of each piece of the guest's code. A file may be overwritten while it is mapped: what is published was
-// translated from pieces that are still what the file's name says.
-inline constexpr u32 kPiece = 256;
+// `proofs` holds the SHA-256 of each piece of the guest's code. A file may be overwritten while it is mapped: what is published was
+// translated from pieces that are still what the file's name says. Proofs take a sixteenth of the code; smaller pieces would be
+// hashed faster one by one, and take more.
+using Proof = Hash256;
+inline constexpr u32 kPiece = 512;
 
 // `lines` says for each line of code which region it belongs to: 1 + the offset of its record, or 0.
 inline constexpr u32 kLine = 64;
 inline constexpr u32 kCodeBegin = 64;  // offset 0 means "unknown" in the index; the table of constants begins here
 
-struct ContentId {
-  u64 low, high;
-  bool operator==(const ContentId& o) const { return low == o.low && high == o.high; }
-};
+// SHA-256 of the proofs, and so of the code: nobody can make other code of the same name.
+using ContentId = Hash256;
+// "CONTENT-TRANSLATOR" in hexadecimal digits; before version 02 CONTENT had 32.
+inline constexpr u32 kContentDigits = 64, kOldContentDigits = 32, kTranslatorDigits = 16;
+inline constexpr u32 kNameBytes = 96;  // room for it, and for a temporary one
 
 struct Header {
   u64 magic;
@@ -98,7 +101,7 @@ struct Header {
   u64 insns_translated, insns_distinct, regions;
   char path[1024];  // where the guest's file lay for whoever made this: a hint for compaction
 };
-inline constexpr u64 kMagic = 0x3130'6568'6361'6347;  // "Gcache01"
+inline constexpr u64 kMagic = 0x3230'6568'6361'6347;  // "Gcache02"
 inline constexpr u64 kHeaderBytes = 4096;
 static_assert(sizeof(Header) <= kHeaderBytes);
 
@@ -116,7 +119,7 @@ constexpr Layout layout_of(u64 guest_bytes) {
   l.code_bytes = static_cast<u32>(code);
   l.records_bytes = static_cast<u32>(code / 2);
   l.proofs = kHeaderBytes;
-  l.index = l.proofs + ((guest_bytes / kPiece * 8 + 4095) & ~u64{4095});
+  l.index = l.proofs + ((guest_bytes / kPiece * sizeof(Proof) + 4095) & ~u64{4095});
   l.lines = l.index + ((guest_bytes + 4095) & ~u64{4095});
   l.records = l.lines + lines_bytes(code);
   l.code = l.records + l.records_bytes;

@@ -16,7 +16,7 @@ u64 g_limit = kDefaultSizeLimit;
 
 constexpr u64 kOneIn = 8;  // looking costs 2 us per file
 constexpr u64 kListBytes = 32 * 1024;
-constexpr unsigned kBatch = 64, kNameLength = 49;
+constexpr unsigned kBatch = 64, kNameLength = kContentDigits + 1 + kTranslatorDigits;
 
 struct Entry {
   u64 mtime_ns, bytes;
@@ -29,14 +29,15 @@ struct HostDirent {  // linux_dirent64
   char name[];
 };
 
-// 32 hexadecimal digits, a dash, 16 more: nothing else is touched.
+// The digits of a content, a dash, those of a translator: nothing else is touched.
 bool is_cache_name(const char* s) {
-  unsigned n = 0;
+  unsigned n = 0, dash = 0;
   for (; s[n]; n++) {
     bool digit = (s[n] >= '0' && s[n] <= '9') || (s[n] >= 'a' && s[n] <= 'f');
-    if (n >= kNameLength || (n == 32 ? s[n] != '-' : !digit)) return false;
+    if (n >= kNameLength || (!digit && (s[n] != '-' || dash))) return false;
+    if (!digit) dash = n;
   }
-  return n == kNameLength;
+  return (dash == kContentDigits || dash == kOldContentDigits) && n == dash + 1 + kTranslatorDigits;
 }
 
 // Bytes on the disk of all cache files; the `*count` oldest of them, oldest first.
@@ -58,7 +59,7 @@ u64 survey(u64 fd, u8* list, Entry* oldest, unsigned* count) {
       unsigned i = *count < kBatch ? (*count)++ : kBatch - 1;
       for (; i > 0 && oldest[i - 1].mtime_ns > mtime; i--) oldest[i] = oldest[i - 1];
       oldest[i] = Entry{mtime, bytes, {}};
-      __builtin_memcpy(oldest[i].name, entry->name, kNameLength + 1);
+      for (unsigned c = 0; c <= kNameLength && (c == 0 || entry->name[c - 1]); c++) oldest[i].name[c] = entry->name[c];
     }
   }
   return total;

@@ -377,7 +377,7 @@ void destroy_window(Window* w) {
   engine_delete(w);
 }
 
-u64 proof_of(const void* piece) { return hash64(piece, kPiece); }
+Proof proof_of(const void* piece) { return sha256(piece, kPiece); }
 
 void return_claims(Window& w) {
   bool any = w.claimed < w.claimed_end || w.claimed_records < w.claimed_records_end;

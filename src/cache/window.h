@@ -64,7 +64,7 @@ struct Window {
   u8* code;
   u32 capacity;
   i32* index;
-  const u64* proofs;  // with a file: per piece of guest code
+  const Proof* proofs;  // with a file: per piece of guest code
   Area file, own;
   // The file's view for publishing, or nullptr; and its header in the private view.
   u8* shared;
@@ -107,7 +107,7 @@ struct Window {
   u32 offset_of(u64 host) const { return static_cast<u32>(host - reinterpret_cast<u64>(code)); }
   Area& area_of(u32 offset) { return file.has(offset) ? file : own; }
   // Is `proof`, of the piece that begins at `pc` as it was read, what the file's name says?
-  bool proves(u64 pc, u64 proof) const { return contains(pc) && proof == proofs[(pc - guest_begin) / kPiece]; }
+  bool proves(u64 pc, const Proof& proof) const { return contains(pc) && proof == proofs[(pc - guest_begin) / kPiece]; }
   // Making the rest again costs less than was spent on what is dead, and is done again only after as much again.
   bool is_mostly_dead() const {
     constexpr u32 kWorthIt = 512 << 10;
@@ -159,7 +159,7 @@ Window* make_window_on(u64 guest_begin, u64 guest_end, const CacheFile& file);
 void destroy_window(Window* w);
 void stop_publishing(Window& w);
 
-u64 proof_of(const void* piece);  // of kPiece bytes
+Proof proof_of(const void* piece);  // of kPiece bytes
 
 // Where the next region may go: its code will run at code + begin. `shared`: in the file.
 struct Room {

@@ -115,7 +115,8 @@ void note_guest_file(u64 begin, u64 end, int fd, u64 offset) {
   constexpr u64 kSecond = 1'000'000'000;
   run::guest_file_mapped(begin, end,
                          cache::GuestFile{st.st_dev, st.st_ino, static_cast<u64>(st.st_size), st.st_mtime * kSecond + st.st_mtime_nsec,
-                                          st.st_ctime * kSecond + st.st_ctime_nsec, offset});
+                                          st.st_ctime * kSecond + st.st_ctime_nsec, offset,
+                                          cache::mount_of(fd, st.st_dev)});
 }
 
 void forget_range(u64 begin, u64 end) {

@@ -4,6 +4,7 @@
 
 #include "base/guest_memory.h"
 #include "base/hash.h"
+#include "base/sha256.h"
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -306,6 +307,7 @@ void register_locks() {
 }
 
 void use_translation_cache(int directory, cache::Access access) {
+  set_sha_instructions(x64::g_features.sha);
   u64 host = hash64(&x64::g_features, sizeof x64::g_features);
   // Lock-step's regions are others: they leave at each call.
   u64 shape = lockstep() ? lockstep_region_insns() : 0;

@@ -30,6 +30,7 @@ Maintained answer(const char* verdict, bool ok) {
   return m;
 }
 
+static_assert(sizeof Maintained::name == cache::kNameBytes);
 template <size_t n>
 void copy_name(char (&to)[n], const char (&from)[n]) {
   __builtin_memcpy(to, from, n);
@@ -313,7 +314,7 @@ Maintained check(const char* name) {
   } else if (read && h.magic == cache::kMagic && h.guest_bytes <= kMostGuestBytes && !(h.guest_bytes & (kGuestPageSize - 1)) &&
       !host_syscall(__NR_fstat, static_cast<u64>(file.fd), ptr(&st)) &&
       static_cast<u64>(st.st_size) == cache::layout_of(h.guest_bytes).total) {
-    char expected[64] = {};
+    char expected[cache::kNameBytes] = {};
     cache::cache_file_name(h.content, h.guest_base, expected);
     if (h.fingerprint != cache::translator_fingerprint()) {
       m.verdict = "foreign";

@@ -23,7 +23,7 @@ struct CodeBits {
 };
 
 struct Maintained {
-  char name[64];        // of the cache file; empty: there is none
+  char name[96];        // of the cache file; empty: there is none
   const char* verdict;  // one word
   bool ok;
   u64 regions, insns, distinct, wrong;

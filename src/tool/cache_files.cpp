@@ -19,10 +19,12 @@ namespace {
 
 constexpr i64 kHour = 3600, kOldTranslator = 30 * 24 * kHour;
 
-// 32 hexadecimal digits of the content, a dash, 16 of the translator.
+// Hexadecimal digits of the content, a dash, those of the translator.
 bool is_cache_name(std::string_view name) {
-  if (name.size() != 49 || name[32] != '-') return false;
-  return name.find_first_not_of("0123456789abcdef-") == name.npos && name.find('-', 33) == name.npos && name.find('-') == 32;
+  size_t dash = name.find('-');
+  if (dash != cache::kContentDigits && dash != cache::kOldContentDigits) return false;
+  return name.size() == dash + 1 + cache::kTranslatorDigits && name.find_first_not_of("0123456789abcdef-") == name.npos &&
+         name.find('-', dash + 1) == name.npos;
 }
 
 std::optional<CacheEntryKind> kind_of(std::string_view name) {

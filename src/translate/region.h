@@ -129,11 +129,11 @@ class RegionBuilder {
   // the same functions; each region looks again whether they are what they were.
   struct Piece {
     u64 pc, build;  // looked at for this build_
-    u64 proof;      // of the words; made where it is asked for
+    cache::Proof proof;  // of the words; made where it is asked for
     bool has_proof;
     u32 words[cache::kPiece / 4];
   };
-  static constexpr unsigned kPieces = 128;
+  static constexpr unsigned kPieces = 64;
   alignas(64) Piece piece_[kPieces];
   u64 build_;
   // What nzcv_use answered, while the code that it looked at stays as it is.

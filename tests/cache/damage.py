@@ -68,7 +68,7 @@ class Damage(CacheTest):
         guest_bytes, code, records = harness.counters(path)
         l = harness.layout(guest_bytes)
         self.assertEqual(os.stat(path).st_size, l["total"])
-        return {"header": (0, 88), "proofs": (l["proofs"], l["proofs"] + guest_bytes // 32),
+        return {"header": (0, 104), "proofs": (l["proofs"], l["proofs"] + guest_bytes // 16),
                 "index": (l["index"], l["index"] + guest_bytes), "lines": (l["lines"], l["lines"] + code // 16),
                 "records": (l["records"], l["records"] + records), "code": (l["code"], l["code"] + code)}
 
@@ -203,10 +203,10 @@ class Damage(CacheTest):
 
     def test_another_header(self):
         # Fields that are checked by more than the checksum: it is made right again here.
-        for offset in (0, 8, 16, 24, 32, 40):
+        for offset in range(0, 64, 8):
             def damage(path):
                 with open(path, "r+b") as f:
-                    head = bytearray(f.read(88))
+                    head = bytearray(f.read(104))
                     struct.pack_into("<Q", head, offset, struct.unpack_from("<Q", head, offset)[0] + 4096)
                     f.seek(0)
                     f.write(head)
@@ -222,7 +222,7 @@ class Damage(CacheTest):
         for code, records in ((0, 0), (0xFFFFFFFF, 0), (0, 0xFFFFFFFF), (64, 8), (0x7FFFFFC0, 0x7FFFFFF8)):
             def damage(path):
                 with open(path, "r+b") as f:
-                    f.seek(56)
+                    f.seek(72)
                     f.write(struct.pack("<II", code, records))
             self.damaged(damage, runs=2)
 

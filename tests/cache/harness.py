@@ -56,7 +56,7 @@ def layout(guest_bytes):
     code = min((4 * guest_bytes + (320 << 10)) & ~0xFFFF, 1 << 30)
     up = lambda n: (n + 4095) & ~4095
     proofs = HEADER
-    index = proofs + up(guest_bytes // 256 * 8)
+    index = proofs + up(guest_bytes // 512 * 32)
     lines = index + up(guest_bytes)
     records = lines + up(code // 64 * 4)
     return {"header": 0, "proofs": proofs, "index": index, "lines": lines, "records": records, "code": records + code // 2,
@@ -67,7 +67,7 @@ def counters(path):
     """guest_bytes, code_used, records_used of a cache file."""
     with open(path, "rb") as f:
         head = f.read(HEADER)
-    return struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<II", head, 56)
+    return struct.unpack_from("<Q", head, 48)[0], *struct.unpack_from("<II", head, 72)
 
 
 class CacheTest(unittest.TestCase):

@@ -11,11 +11,13 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "base/address_map.h"
 #include "base/clock.h"
 #include "cache/file.h"
+#include "host/x86_64/features.h"
 
 namespace grus {
 
@@ -79,7 +81,7 @@ class CacheFiles : public testing::Test {
     EXPECT_EQ(p, reinterpret_cast<void*>(at));
     mapped_.push_back(at);
     for (u64 i = 0; i < kGuestBytes / 4; i++) static_cast<u32*>(p)[i] = static_cast<u32>(i * 2654435761u);
-    GuestFile file{1, 2 + n, kGuestBytes, 1'000'000'000, 1'000'000'000, 0};
+    GuestFile file{1, 2 + n, kGuestBytes, 1'000'000'000, 1'000'000'000, 0, 0};
     Window* w = make_window(at, at + kGuestBytes, 0, &file);
     EXPECT_NE(w, nullptr);
     EXPECT_TRUE(w->publishes());
@@ -333,7 +335,7 @@ TEST_F(CacheFiles, RoomTakenAhead) {
 
 TEST_F(CacheFiles, NoRoomIsFilledInAnotherFile) {
   Window& w = window(0);
-  char name[64];
+  char name[kNameBytes];
   cache_file_name(w.header->content, w.header->guest_base, name);
   std::filesystem::rename(directory_ / name, directory_ / "away");
   Window& v = window(1);  // makes another
@@ -428,12 +430,76 @@ TEST_F(CacheFiles, OtherContentHasAnotherFile) {
   Window& w = window(0);
   EXPECT_TRUE(w.proves(w.guest_begin, proof_of(reinterpret_cast<void*>(w.guest_begin))));
   u32* code = reinterpret_cast<u32*>(w.guest_begin);
-  code[70] ^= 1;
+  code[kPiece / 4 + 6] ^= 1;
   EXPECT_TRUE(w.proves(w.guest_begin, proof_of(code)));
   EXPECT_FALSE(w.proves(w.guest_begin + kPiece, proof_of(code + kPiece / 4)));
-  code[70] ^= 1;
+  code[kPiece / 4 + 6] ^= 1;
   EXPECT_TRUE(w.proves(w.guest_begin + kPiece, proof_of(code + kPiece / 4)));
   EXPECT_FALSE(w.proves(w.guest_end, proof_of(code)));
+}
+
+/* -- S3: SHA-256 ---------------------------------------------------------------------------------------------------- */
+
+bool has_sha() {
+  x64::Features f;
+  return x64::detect_features(&f) && f.sha;
+}
+std::string hex(const Hash256& h) {
+  std::string out;
+  for (unsigned i = 0; i < 32; i++) {
+    char digits[3];
+    snprintf(digits, sizeof digits, "%02x", reinterpret_cast<const u8*>(&h)[i]);
+    out += digits;
+  }
+  return out;
+}
+
+// The values of FIPS 180-4's examples; trust.py compares names with hashlib's.
+TEST(Sha256, BothWays) {
+  std::vector<u8> data(4096);
+  for (size_t i = 0; i < data.size(); i++) data[i] = static_cast<u8>(i * 167 + i / 256);
+  for (bool instructions : {false, has_sha()}) {
+    set_sha_instructions(instructions);
+    EXPECT_EQ(hex(sha256("", 0)), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    EXPECT_EQ(hex(sha256("abc", 3)), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    EXPECT_EQ(hex(sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56)),
+              "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    for (size_t n : {64, 128, 512})
+      for (size_t count : {0, 1, 2, 3, 8}) {
+        std::vector<Hash256> out(count + 1, Hash256{});
+        sha256_pieces(data.data(), n, count, out.data());
+        for (size_t i = 0; i < count; i++) EXPECT_EQ(hex(out[i]), hex(sha256(data.data() + i * n, n)));
+        EXPECT_EQ(out[count], Hash256{});
+      }
+  }
+  if (!has_sha()) return;
+  for (size_t n = 0; n < 300; n++) {
+    set_sha_instructions(false);
+    std::string plain = hex(sha256(data.data() + n % 7, n));
+    set_sha_instructions(true);
+    EXPECT_EQ(plain, hex(sha256(data.data() + n % 7, n))) << n;
+  }
+}
+
+TEST(Sha256, VectorRegistersStay) {
+  if (!has_sha()) GTEST_SKIP();
+  alignas(16) u8 before[256], after[256], data[128] = {};
+  u32 state[8] = {}, other[8] = {};
+  for (unsigned i = 0; i < sizeof before; i++) before[i] = static_cast<u8>(i * 3 + 1);
+#define EACH(f) f(0) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14) f(15)
+#define LOAD(n) "movups 16*" #n "(%%r12), %%xmm" #n "\n\t"
+#define STORE(n) "movups %%xmm" #n ", 16*" #n "(%%r13)\n\t"
+#define CLOBBERS "rax", "rdx", "rcx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc", EACH_NAME
+#define EACH_NAME "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+  register u8* from asm("r12") = before;
+  register u8* to asm("r13") = after;
+  asm volatile(EACH(LOAD) "mov %2, %%rdi\n\tmov %3, %%rsi\n\tmov $2, %%edx\n\tsubq $128, %%rsp\n\tcall grus_sha256_blocks\n\taddq $128, %%rsp\n\t" EACH(STORE)
+               : : "r"(from), "r"(to), "b"(state), "r"(data) : CLOBBERS);
+  EXPECT_EQ(memcmp(before, after, sizeof before), 0);
+  memset(after, 0, sizeof after);
+  asm volatile(EACH(LOAD) "mov %2, %%rdi\n\tmov %3, %%rsi\n\tmov %4, %%rdx\n\tmov %3, %%rcx\n\tmov $2, %%r8d\n\tsubq $128, %%rsp\n\tcall grus_sha256_two\n\taddq $128, %%rsp\n\t" EACH(STORE)
+               : : "r"(from), "r"(to), "b"(state), "r"(data), "r"(other) : CLOBBERS);
+  EXPECT_EQ(memcmp(before, after, sizeof before), 0);
 }
 
 }  // namespace

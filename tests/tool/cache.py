@@ -38,7 +38,7 @@ int main(int argc, char** argv) {
   return sum & 1;
 }
 """
-# Header (cache/format.h): code_used and records_used at 56, sealed at 80.
+# Header (cache/format.h): code_used and records_used at 72, sealed at 96.
 HEADER_BYTES = 4096
 
 
@@ -76,10 +76,10 @@ def xxh64(data, seed):
 # Where things lie in a cache file.
 class Layout:
     def __init__(self, data):
-        self.code_used, self.records_used = struct.unpack_from("<II", data, 56)
-        (guest_bytes,) = struct.unpack_from("<Q", data, 32)
+        self.code_used, self.records_used = struct.unpack_from("<II", data, 72)
+        (guest_bytes,) = struct.unpack_from("<Q", data, 48)
         code_bytes = (4 * guest_bytes + (320 << 10)) & ~0xffff
-        self.index = HEADER_BYTES + (guest_bytes // 256 * 8 + 4095 & ~4095)  # behind the proofs
+        self.index = HEADER_BYTES + (guest_bytes // 512 * 32 + 4095 & ~4095)  # behind the proofs
         self.lines = self.index + guest_bytes
         self.records = self.lines + (code_bytes // 64 * 4 + 4095 & ~4095)
         self.code = self.records + code_bytes // 2
@@ -134,7 +134,7 @@ class Cache(unittest.TestCase):
         return json.loads(self.grus("cache", "info", "--json", **environment).stdout)
 
     def files(self):
-        return sorted(p for p in self.code.iterdir() if re.fullmatch(r"[0-9a-f]{32}-[0-9a-f]{16}", p.name))
+        return sorted(p for p in self.code.iterdir() if re.fullmatch(r"[0-9a-f]{64}-[0-9a-f]{16}", p.name))
 
     def warm(self, *paths):
         return self.grus("cache", "warm", *(paths or [self.program]))
