@@ -11,6 +11,7 @@
 #include "base/host_syscall.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/switched_array.h"
 
 extern "C" [[gnu::visibility("hidden")]] char __ehdr_start[];
 extern "C" [[gnu::visibility("hidden")]] char _end[];
@@ -30,85 +31,13 @@ constexpr u64 kRoom = 1 << 20, kMostInRoom = kRoom / 4;
 alignas(kAlign) [[gnu::section(".bss.room")]] u8 g_first_room[kRoom];
 u8 *g_room = g_first_room, *g_room_end = g_first_room + kRoom;
 
-struct Range {
-  u64 begin, end;
-};
-Range g_first_ranges[48];
-Range* g_ranges = g_first_ranges;  // sorted, disjoint
-size_t g_range_count, g_range_capacity = 48;
-
 i64 map(u64 at, u64 bytes, u64 prot, u64 flags) {
   return host_syscall(__NR_mmap, at, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags,
                       ~u64{0}, 0);
 }
 
-size_t first_range_ending_after(u64 a) {
-  size_t lo = 0, hi = g_range_count;
-  while (lo < hi) {
-    size_t mid = (lo + hi) / 2;
-    if (g_ranges[mid].end > a)
-      hi = mid;
-    else
-      lo = mid + 1;
-  }
-  return lo;
-}
-
-void insert_range_at(size_t i, Range r) {
-  if (g_range_count == g_range_capacity) {
-    size_t bytes = g_range_capacity * 2 * sizeof(Range);
-    i64 p = map(0, bytes, PROT_READ | PROT_WRITE, 0);
-    if (is_error(p)) fatal(kOwnFailure, "out of memory");
-    Range* bigger = reinterpret_cast<Range*>(p);
-    __builtin_memcpy(bigger, g_ranges, g_range_count * sizeof(Range));
-    g_ranges = bigger;  // the smaller table stays: at most as much again in total
-    g_range_capacity *= 2;
-  }
-  __builtin_memmove(g_ranges + i + 1, g_ranges + i, (g_range_count - i) * sizeof(Range));
-  g_ranges[i] = r;
-  g_range_count++;
-}
-
-void release_locked(u64 a, u64 n) {
-  u64 end = a + n;
-  for (size_t i = first_range_ending_after(a); i < g_range_count && g_ranges[i].begin < end;) {
-    Range r = g_ranges[i];
-    bool left = r.begin<a, right = r.end> end;
-    if (left && right) {
-      g_ranges[i].end = a;
-      insert_range_at(i + 1, {end, r.end});
-      return;
-    }
-    if (left) {
-      g_ranges[i++].end = a;
-    } else if (right) {
-      g_ranges[i].begin = end;
-      return;
-    } else {
-      __builtin_memmove(g_ranges + i, g_ranges + i + 1, (g_range_count - i - 1) * sizeof(Range));
-      g_range_count--;
-    }
-  }
-}
-
-void claim_locked(u64 a, u64 n) {
-  release_locked(a, n);
-  insert_range_at(first_range_ending_after(a), {a, a + n});
-}
-
-void know_fixed_ranges() {
-  if (g_range_count) return;
-  u64 image = page_down(ptr(__ehdr_start)), end = page_up(ptr(_end));
-  claim_locked(image, end - image);
-  // The image lies first in the arena, and what a short program needs in the same 2 MiB: one table of pages.
-  g_next = end;
-  claim_locked(address_map::kEngineArena, address_map::kEngineArenaSize);
-}
-
-// With the gap below.
-void* map_apart_locked(size_t bytes, PageUse use) {
-  u64 prot = PROT_READ | PROT_WRITE | (use == PageUse::Code ? PROT_EXEC : 0);
-  u64 step = (bytes + kAlign - 1) / kAlign * kAlign + kAlign;  // with the gap
+void* map_in_arena_locked(size_t bytes, u64 prot) {
+  u64 step = (bytes + kAlign - 1) / kAlign * kAlign + kAlign;  // with the gap below
   for (int attempts = 0; attempts < 4096; attempts++) {
     if (g_next + step > address_map::kNeverMapped) g_next = address_map::kEngineArena;
     u64 at = (g_next + 2 * kAlign - 1) & ~(kAlign - 1);
@@ -121,6 +50,34 @@ void* map_apart_locked(size_t bytes, PageUse use) {
       break;
     }
   }
+  return nullptr;
+}
+
+// For the table of ranges itself.
+void* map_table(size_t bytes) {
+  if (void* p = map_in_arena_locked(bytes, PROT_READ | PROT_WRITE)) return p;
+  i64 p = map(0, bytes, PROT_READ | PROT_WRITE, 0);
+  if (is_error(p)) fatal(kOwnFailure, "out of memory");
+  return reinterpret_cast<void*>(p);
+}
+void unmap_table(void* p, size_t bytes) { host_syscall(__NR_munmap, ptr(p), bytes); }
+
+Range g_first_ranges[2][48];
+constinit RangeSet<map_table, unmap_table> g_ranges(g_first_ranges[0], g_first_ranges[1], 48);
+
+void know_fixed_ranges() {
+  if (g_ranges.count()) return;
+  u64 image = page_down(ptr(__ehdr_start)), end = page_up(ptr(_end));
+  g_ranges.add(image, end);
+  // The image lies first in the arena, and what a short program needs in the same 2 MiB: one table of pages.
+  g_next = end;
+  g_ranges.add(address_map::kEngineArena, address_map::kEngineArena + address_map::kEngineArenaSize);
+}
+
+// With the gap below.
+void* map_apart_locked(size_t bytes, PageUse use) {
+  u64 prot = PROT_READ | PROT_WRITE | (use == PageUse::Code ? PROT_EXEC : 0);
+  if (void* p = map_in_arena_locked(bytes, prot)) return p;
   // Anywhere: map more, then cut to the alignment. The gap below stays mapped but inaccessible.
   i64 p = map(0, bytes + 2 * kAlign, PROT_NONE, 0);
   if (is_error(p)) return nullptr;
@@ -131,7 +88,7 @@ void* map_apart_locked(size_t bytes, PageUse use) {
     return nullptr;
   }
   host_syscall(__NR_munmap, at + bytes, base + 2 * kAlign - at);
-  claim_locked(base, at + bytes - base);
+  g_ranges.add(base, at + bytes);
   return reinterpret_cast<void*>(at);
 }
 
@@ -169,10 +126,19 @@ void* map_engine_file(size_t bytes, int fd, u64 prot, u64 flags) {
   return nullptr;
 }
 
+void* map_engine_table(size_t bytes) {
+  void* p = map_engine_pages(bytes);
+  if (!p) fatal(kOwnFailure, "out of memory");
+  return p;
+}
+
 void unmap_engine_pages(void* p, size_t bytes) {
   bytes = page_up(bytes);
   u64 a = ptr(p);
-  if (a - address_map::kEngineArena >= address_map::kEngineArenaSize) release_engine_range(a, bytes);
+  if (a - address_map::kEngineArena >= address_map::kEngineArenaSize)
+    release_engine_range(a, bytes);
+  else  // or what lies behind it in its room, to the next multiple of kAlign, would stay a mapping for ever
+    bytes = (bytes + kAlign - 1) / kAlign * kAlign;
   // A room stays one mapping. Its addresses are not handed out again.
   if (a - ptr(g_first_room) < kRoom)
     host_syscall(__NR_madvise, a, bytes, MADV_DONTNEED);
@@ -183,16 +149,16 @@ void unmap_engine_pages(void* p, size_t bytes) {
 bool is_engine_memory(u64 a, u64 n) {
   LockGuard guard(g_pages_lock);
   know_fixed_ranges();
-  size_t i = first_range_ending_after(a);
-  if (n == 0 || i == g_range_count) return false;
+  u32 i = g_ranges.first_ending_after(a);
+  if (n == 0 || i == g_ranges.count()) return false;
   return g_ranges[i].begin <= a || g_ranges[i].begin - a < n;
 }
 
 bool next_engine_range(u64 a, u64* begin, u64* end) {
   LockGuard guard(g_pages_lock);
   know_fixed_ranges();
-  const size_t i = first_range_ending_after(a);
-  if (i == g_range_count) return false;
+  const u32 i = g_ranges.first_ending_after(a);
+  if (i == g_ranges.count()) return false;
   *begin = g_ranges[i].begin;
   *end = g_ranges[i].end;
   return true;
@@ -201,19 +167,19 @@ bool next_engine_range(u64 a, u64* begin, u64* end) {
 void claim_engine_range(u64 a, u64 n) {
   LockGuard guard(g_pages_lock);
   know_fixed_ranges();
-  claim_locked(a, n);
+  g_ranges.add(a, a + n);
 }
 
 void release_engine_range(u64 a, u64 n) {
   LockGuard guard(g_pages_lock);
   know_fixed_ranges();
-  release_locked(a, n);
+  g_ranges.remove(a, a + n);
 }
 
 void for_each_engine_range(void (*f)(void*, u64, u64), void* context) {
   LockGuard guard(g_pages_lock);
   know_fixed_ranges();
-  for (size_t i = 0; i < g_range_count; i++) f(context, g_ranges[i].begin, g_ranges[i].end);
+  for (u32 i = 0; i < g_ranges.count(); i++) f(context, g_ranges[i].begin, g_ranges[i].end);
 }
 
 // --- small objects

@@ -22,6 +22,8 @@ enum class PageUse : u8 {
 // nullptr when the host has no memory. Aligned to 64 KiB.
 void* map_engine_pages(size_t bytes, PageUse use = PageUse::Data);
 void unmap_engine_pages(void* p, size_t bytes);
+// The same for what nothing goes on without: dies with a clear line.
+void* map_engine_table(size_t bytes);
 // Maps the first `bytes` of a file inside the arena; nullptr on any failure. Returned with unmap_engine_pages.
 void* map_engine_file(size_t bytes, int fd, u64 prot, u64 flags);
 // True when [a, a+n) touches memory that belongs to the engine: its image, arena, windows.

@@ -249,7 +249,7 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
       hit = g >= low && g < high;
     }
     if (!hit) return;
-    r.dead = kDying;
+    __atomic_store_n(&r.dead, kDying, __ATOMIC_RELEASE);
     killed++;
     undo_jumps(w, r);
     u8* base = w.code + r.host_begin;
@@ -270,7 +270,7 @@ u32 kill_range(Window& w, u64 begin, u64 end) {
       if (marks[i].call) __atomic_store_n(base + next - kLandingBytes, u8{0xcc}, __ATOMIC_RELEASE);
     }
     if (w.own.has(r.host_begin)) w.dead_bytes += r.host_end - r.host_begin;
-    r.dead = kDead;
+    __atomic_store_n(&r.dead, kDead, __ATOMIC_RELEASE);
   });
   return killed;
 }

@@ -11,67 +11,15 @@
 #include "base/host_syscall.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/switched_array.h"
 #include "linux/loader/elf.h"
 #include "run/execute.h"
 
 namespace grus::linux {
 namespace {
 
-struct Range {
-  u64 begin, end;
-};
-
-// Sorted, disjoint, not adjacent.
-Range g_first[48];
-Range* g_ranges = g_first;
-size_t g_count, g_capacity = 48;
-
-size_t first_ending_after(u64 a) {
-  size_t low = 0, high = g_count;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (g_ranges[middle].end > a)
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  return low;
-}
-
-void insert_at(size_t i, Range r) {
-  if (g_count == g_capacity) {
-    Range* bigger = static_cast<Range*>(map_engine_pages(g_capacity * 2 * sizeof(Range)));
-    if (!bigger) fatal(kOwnFailure, "out of memory");
-    __builtin_memcpy(bigger, g_ranges, g_count * sizeof(Range));
-    if (g_ranges != g_first) unmap_engine_pages(g_ranges, g_capacity * sizeof(Range));
-    g_ranges = bigger;
-    g_capacity *= 2;
-  }
-  __builtin_memmove(g_ranges + i + 1, g_ranges + i, (g_count - i) * sizeof(Range));
-  g_ranges[i] = r;
-  g_count++;
-}
-
-void erase_at(size_t i, size_t n) {
-  __builtin_memmove(g_ranges + i, g_ranges + i + n, (g_count - i - n) * sizeof(Range));
-  g_count -= n;
-}
-
-void remove_range(u64 begin, u64 end) {
-  size_t i = first_ending_after(begin);
-  if (i == g_count || g_ranges[i].begin >= end) return;
-  if (g_ranges[i].begin < begin && g_ranges[i].end > end) {
-    Range right{end, g_ranges[i].end};
-    g_ranges[i].end = begin;
-    insert_at(i + 1, right);
-    return;
-  }
-  if (g_ranges[i].begin < begin) g_ranges[i++].end = begin;
-  size_t n = 0;
-  while (i + n < g_count && g_ranges[i + n].end <= end) n++;
-  erase_at(i, n);
-  if (i < g_count && g_ranges[i].begin < end) g_ranges[i].begin = end;
-}
+Range g_first[2][48];
+constinit RangeSet<map_engine_table, unmap_engine_pages> g_ranges(g_first[0], g_first[1], 48);
 
 u64 g_module_next = address_map::kModuleZones;
 
@@ -79,34 +27,26 @@ bool g_kernel_break;
 
 }  // namespace
 
-bool touches_executable(u64 begin, u64 end) {
-  size_t i = first_ending_after(begin);
-  return i < g_count && g_ranges[i].begin < end;
-}
+bool touches_executable(u64 begin, u64 end) { return g_ranges.touches(begin, end); }
 
 bool executable_range_of(u64 a, u64* begin, u64* end) {
-  size_t i = first_ending_after(a);
-  if (i == g_count || g_ranges[i].begin > a) return false;
-  *begin = g_ranges[i].begin;
-  *end = g_ranges[i].end;
+  const Range* r = g_ranges.containing(a);
+  if (!r) return false;
+  *begin = r->begin;
+  *end = r->end;
   return true;
 }
 
 void note_executable(u64 begin, u64 end) {
   if (begin >= end) return;
-  remove_range(begin, end);
-  size_t i = first_ending_after(begin);
-  Range r{begin, end};
-  if (i < g_count && g_ranges[i].begin == end) {
-    r.end = g_ranges[i].end;
-    erase_at(i, 1);
-  }
-  if (i > 0 && g_ranges[i - 1].end == begin) {
-    r.begin = g_ranges[i - 1].begin;
-    erase_at(--i, 1);
-  }
-  insert_at(i, r);
-  run::guest_range_executable(begin, end, true);
+  g_ranges.add(begin, end);
+  run::guest_range_executable(begin, end);
+}
+
+void note_other_code(u64 begin, u64 end) {
+  if (begin >= end) return;
+  g_ranges.add(begin, end);
+  run::guest_code_replaced(begin, end);
 }
 
 void note_guest_file(u64 begin, u64 end, int fd, u64 offset) {
@@ -121,9 +61,33 @@ void note_guest_file(u64 begin, u64 end, int fd, u64 offset) {
 
 void forget_range(u64 begin, u64 end) {
   if (!touches_executable(begin, end)) return;
-  remove_range(begin, end);
-  run::guest_range_executable(begin, end, false);
+  g_ranges.remove(begin, end);
   run::guest_range_unmapped(begin, end);
+}
+
+void ask_what_is_executable(u64 begin, u64 end) {
+  struct Walk {
+    u64 at, end;
+    void gap(u64 to) {
+      if (to > at && touches_executable(at, to)) run::guest_code_modified(at, to);
+      if (to > at) at = to;
+    }
+  } walk{begin, end < kGuestTaskSize ? end : kGuestTaskSize};
+  const bool known = for_each_host_mapping(
+      [](void* context, u64 b, u64 e, bool executable) {
+        Walk& w = *static_cast<Walk*>(context);
+        if (e <= w.at || b >= w.end) return;
+        w.gap(b);
+        GuestParts parts(w.at, e < w.end ? e : w.end);
+        for (u64 from, to; parts.next(&from, &to);)
+          if (executable)
+            note_executable(from, to);
+          else
+            forget_range(from, to);
+        w.at = e < w.end ? e : w.end;
+      },
+      &walk);
+  if (known) walk.gap(walk.end);
 }
 
 // Addresses are handed out upward and never looked for below: MAP_FIXED_NOREPLACE finds what is occupied. A
@@ -179,8 +143,9 @@ u64 brk_set(Mm& mm, u64 wanted) {
   constexpr u64 kZoneSize = u64{512} << 30;
   if (wanted < mm.brk_start || wanted > mm.brk_start + kZoneSize) return mm.brk;
   if (g_kernel_break) {
-    if (wanted < mm.brk) forget_range(page_up(wanted), page_up(mm.brk));
+    const u64 before = page_up(mm.brk);
     mm.brk = static_cast<u64>(host_syscall(__NR_brk, wanted));
+    if (mm.brk < before) forget_range(page_up(mm.brk), before);
     mm.brk_end_mapped = page_up(mm.brk);
     return mm.brk;
   }
@@ -194,32 +159,35 @@ u64 brk_set(Mm& mm, u64 wanted) {
       return mm.brk;
     }
   } else if (end < mm.brk_end_mapped) {
-    forget_range(end, mm.brk_end_mapped);
     if (is_error(host_syscall(__NR_munmap, end, mm.brk_end_mapped - end))) return mm.brk;
+    forget_range(end, mm.brk_end_mapped);
   }
   mm.brk_end_mapped = end;
   mm.brk = wanted;
   return wanted;
 }
 
-bool for_each_host_mapping(void (*f)(void*, u64, u64), void* context) {
+bool for_each_host_mapping(void (*f)(void*, u64, u64, bool), void* context) {
   const i64 fd = host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr("/proc/self/maps"), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
-  // Every line starts with BEGIN-END in hexadecimal; the rest up to the newline is of no interest.
-  enum { Begin, End, Rest } state = Begin;
-  u64 begin = 0, end = 0;
+  // Every line starts with BEGIN-END in hexadecimal and " rwx"; the rest up to the newline is of no interest.
+  enum { Begin, End, Permissions, Rest } state = Begin;
+  u64 begin = 0, end = 0, letter = 0;
   char buffer[4096];
   for (i64 n; (n = host_syscall(__NR_read, static_cast<u64>(fd), ptr(buffer), sizeof buffer)) > 0;) {
     for (i64 i = 0; i < n; i++) {
       const char c = buffer[i];
       if (c == '\n') {
-        begin = end = 0;
+        begin = end = letter = 0;
         state = Begin;
       } else if (state == Begin && c == '-') {
         state = End;
       } else if (state == End && c == ' ') {
+        state = Permissions;
+      } else if (state == Permissions) {
+        if (++letter < 3) continue;
         state = Rest;
-        f(context, begin, end);
+        f(context, begin, end, c == 'x');
       } else if (state != Rest) {
         u64& value = state == Begin ? begin : end;
         value = value << 4 | static_cast<u64>(c <= '9' ? c - '0' : c - 'a' + 10);
@@ -228,6 +196,24 @@ bool for_each_host_mapping(void (*f)(void*, u64, u64), void* context) {
   }
   host_syscall(__NR_close, static_cast<u64>(fd));
   return true;
+}
+
+void recover_address_space(Mm& mm) {
+  ask_what_is_executable(0, kGuestTaskSize);
+  if (g_kernel_break) return;
+  // The break's memory may have been mapped already, or be gone.
+  struct Heap {
+    u64 end;
+  } heap{mm.brk_start};
+  const bool known = for_each_host_mapping(
+      [](void* context, u64 begin, u64 end, bool) {
+        Heap& h = *static_cast<Heap*>(context);
+        if (begin <= h.end && end > h.end) h.end = end;
+      },
+      &heap);
+  if (!known) return;
+  mm.brk_end_mapped = heap.end;
+  if (mm.brk > heap.end) mm.brk = heap.end;
 }
 
 bool GuestParts::next(u64* begin, u64* end) {
@@ -269,7 +255,7 @@ u64 find_room(u64 size, u64 alignment, u64 ceiling) {
     }
   } search{size, alignment, ceiling, 64 * 1024, 0};  // the usual mmap_min_addr
   const bool known = for_each_host_mapping(
-      [](void* context, u64 begin, u64 end) {
+      [](void* context, u64 begin, u64 end, bool) {
         Search& s = *static_cast<Search*>(context);
         if (begin > s.free_from) s.gap(s.free_from, begin);
         if (end > s.free_from) s.free_from = end;

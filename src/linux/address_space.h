@@ -15,12 +15,21 @@ namespace grus::linux {
 i64 map_in_module_zone(u64 size, u64 reserve, u64 alignment, u64 prot, u64 flags, int fd, u64 offset);
 inline constexpr u64 kLargestModule = u64{400} << 20;
 
-// Code may now be executed from [begin, end).
+// All of these are said after the host did it: other threads run there, and until it is done nothing has changed. Where a call
+// does not take the permission to execute away, there is no moment without it.
+//
+// Code may now be executed from [begin, end), or still: what was translated there is right.
 void note_executable(u64 begin, u64 end);
+// The same, and it is not what was there before.
+void note_other_code(u64 begin, u64 end);
 // What note_executable was told of is a private mapping of `fd` that cannot be written: it may be cached.
 void note_guest_file(u64 begin, u64 end, int fd, u64 offset);
 // What was mapped at [begin, end) goes away or loses its permission to execute.
 void forget_range(u64 begin, u64 end);
+// A call failed that the kernel may have done in part, or a thread died in the middle of one: what /proc/self/maps says.
+void ask_what_is_executable(u64 begin, u64 end);
+// The same for all of the memory, after a vfork child was killed in the middle of a change.
+void recover_address_space(Mm& mm);
 // Is any / all of it executable for the guest?
 bool touches_executable(u64 begin, u64 end);
 // The executable range that contains `a`; false when there is none.
@@ -33,7 +42,7 @@ void brk_init(Mm& mm, bool kernel_break);
 u64 brk_set(Mm& mm, u64 wanted);
 
 // Calls f for each line of the host's /proc/self/maps, the engine's too; f may change mappings. False: nobody can say.
-bool for_each_host_mapping(void (*f)(void* context, u64 begin, u64 end), void* context);
+bool for_each_host_mapping(void (*f)(void* context, u64 begin, u64 end, bool executable), void* context);
 // The parts of [begin, end) that are not the engine's, from low to high.
 class GuestParts {
  public:

@@ -50,7 +50,7 @@ bool count_guest_mappings(u64 skip_begin, u64 skip_end, u64* total) {
     u64 skip_begin, skip_end, total;
   } count{skip_begin, skip_end, 0};
   const bool known = for_each_host_mapping(
-      [](void* context, u64 begin, u64 end) {
+      [](void* context, u64 begin, u64 end, bool) {
         struct Range {
           u64 begin, end, outside;
         } range{begin, end, end - begin};

@@ -71,7 +71,6 @@ i64 sys_mmap(Task& task, const u64 (&a)[6]) {
   if (!fixed && hint == 0 && is_module_shaped(bytes, prot, flags, fd, offset)) {
     result = map_in_module_zone(bytes, bytes, kGuestPageSize, prot, flags, fd, offset);
   } else {
-    if (fixed && !(flags & MAP_FIXED_NOREPLACE)) forget_range(hint, hint + bytes);
     result = hint || fixed ? host_syscall(__NR_mmap, hint, size, prot, flags, a[4], offset)
                            : map_anywhere(size, prot, flags, fd, offset);
     // A hint into free room of the engine's is none.
@@ -83,12 +82,16 @@ i64 sys_mmap(Task& task, const u64 (&a)[6]) {
   // The kernel checks before it maps: what a fixed mapping replaces stays then.
   if (!is_error(result) && !lock_new_mapping(*task.mm, static_cast<u64>(result), bytes)) {
     host_syscall(__NR_munmap, static_cast<u64>(result), bytes);
+    forget_range(static_cast<u64>(result), static_cast<u64>(result) + bytes);
     result = -EAGAIN;
   }
-  if (!is_error(result)) {
+  if (is_error(result)) {
+    // What a fixed mapping would have replaced may be gone.
+    if ((flags & MAP_FIXED) && touches_executable(hint, hint + bytes)) ask_what_is_executable(hint, hint + bytes);
+  } else {
     u64 at = static_cast<u64>(result);
     if (prot & PROT_EXEC)
-      note_executable(at, at + bytes);
+      note_other_code(at, at + bytes);
     else
       forget_range(at, at + bytes);
     if ((prot & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC && (flags & MAP_TYPE) == MAP_PRIVATE && !(flags & MAP_ANONYMOUS))
@@ -104,11 +107,12 @@ i64 sys_munmap(Task& task, const u64 (&a)[6]) {
   u64 begin = a[0], bytes = page_up(a[1]);
   if (begin & (kGuestPageSize - 1) || !bytes || begin > kGuestTaskSize || bytes > kGuestTaskSize - begin) return -EINVAL;
   LockGuard guard(task.mm->lock);
-  forget_range(begin, begin + bytes);
-  forget_shared(begin, begin + bytes);
   GuestParts parts(begin, begin + bytes);
-  for (u64 from, to; parts.next(&from, &to);)
+  for (u64 from, to; parts.next(&from, &to);) {
     if (const i64 error = host_syscall(__NR_munmap, from, to - from)) return error;
+    forget_range(from, to);
+    forget_shared(from, to);
+  }
   return 0;
 }
 
@@ -116,11 +120,17 @@ namespace {
 
 i64 protect(u64 begin, u64 length, u64 prot) {
   const u64 end = begin + page_up(length);
-  bool code = touches_executable(begin, end);
-  // Whoever takes the permission to execute away, or gives the one to write, is about to change the code.
-  if (code && (!(prot & PROT_EXEC) || (prot & PROT_WRITE))) forget_range(begin, end);
-  i64 result = host_syscall(__NR_mprotect, begin, length, prot);
-  if (!result && (prot & PROT_EXEC)) note_executable(begin, end);
+  const bool code = touches_executable(begin, end);
+  const i64 result = host_syscall(__NR_mprotect, begin, length, prot);
+  if (result) {
+    if (code || (prot & PROT_EXEC)) ask_what_is_executable(begin, end);  // it changes all up to a hole
+  } else if (!(prot & PROT_EXEC)) {
+    forget_range(begin, end);
+  } else {
+    // Whoever gives the permission to write is about to change the code.
+    if (code && (prot & PROT_WRITE)) run::guest_code_modified(begin, end);
+    note_executable(begin, end);
+  }
   return result;
 }
 
@@ -151,9 +161,6 @@ i64 sys_mremap(Task& task, const u64 (&a)[6]) {
   if (new_bytes > old_bytes && exceeds_address_space_limit(new_bytes - old_bytes)) return -ENOMEM;
   u64 code_begin, code_end;
   bool code = executable_range_of(old_begin, &code_begin, &code_end);
-  // Moved, shrunk or overmapped: what was translated from there is dead in any case.
-  forget_range(old_begin, old_begin + (old_bytes ? old_bytes : new_bytes));
-  if (flags & MREMAP_FIXED) forget_range(new_begin, new_begin + new_bytes);
   i64 result = host_syscall(__NR_mremap, a[0], a[1], a[2], flags, new_begin);
   if (!is_error(result) && is_engine_memory(static_cast<u64>(result), new_bytes)) {
     // Moved by the kernel into free room of the engine's: once more, or back.
@@ -162,11 +169,26 @@ i64 sys_mremap(Task& task, const u64 (&a)[6]) {
     result = host_syscall(__NR_mremap, now, new_bytes, room ? new_bytes : old_bytes, kToAddress, room ? room : old_begin);
     if (!room) result = -ENOMEM;
   }
-  if (code) {
-    if (is_error(result))
-      note_executable(old_begin, old_begin + old_bytes);
+  const u64 old_end = old_begin + old_bytes, at = static_cast<u64>(result);
+  if (is_error(result)) {
+    // What was to be replaced may be gone, and of several mappings some may have moved.
+    if (touches_executable(old_begin, old_end)) ask_what_is_executable(old_begin, old_end);
+    if ((flags & MREMAP_FIXED) && touches_executable(new_begin, new_begin + new_bytes))
+      ask_what_is_executable(new_begin, new_begin + new_bytes);
+  } else if (at == old_begin) {
+    if (new_bytes < old_bytes) forget_range(old_begin + new_bytes, old_end);
+    if (code && new_bytes > old_bytes) note_executable(old_end, old_begin + new_bytes);
+  } else {
+    // MREMAP_DONTUNMAP leaves empty pages, and no length another mapping of the same ones.
+    if (flags & MREMAP_DONTUNMAP) {
+      if (touches_executable(old_begin, old_end)) run::guest_code_modified(old_begin, old_end);
+    } else {
+      forget_range(old_begin, old_end);
+    }
+    if (code)
+      note_other_code(at, at + new_bytes);
     else
-      note_executable(static_cast<u64>(result), static_cast<u64>(result) + new_bytes);
+      forget_range(at, at + new_bytes);
   }
   return result;
 }
@@ -188,8 +210,9 @@ i64 sys_shmat(Task& task, const u64 (&a)[6]) {
   u64 bytes = stat == 0 ? page_up(ds.shm_segsz) : kGuestPageSize;
   if (address && is_off_limits(page_down(address), bytes)) return -EINVAL;
   LockGuard guard(task.mm->lock);
-  if (address && (flags & SHM_REMAP)) forget_range(page_down(address), page_down(address) + bytes);
   i64 result = host_syscall(__NR_shmat, a[0], address, flags);
+  if (is_error(result) && (flags & SHM_REMAP) && touches_executable(page_down(address), page_down(address) + bytes))
+    ask_what_is_executable(page_down(address), page_down(address) + bytes);
   if (!is_error(result) && !address && is_engine_memory(static_cast<u64>(result), bytes)) {
     host_syscall(__NR_shmdt, static_cast<u64>(result));
     const u64 room = find_room(bytes, kGuestPageSize, static_cast<u64>(result) + bytes);
@@ -197,9 +220,16 @@ i64 sys_shmat(Task& task, const u64 (&a)[6]) {
   }
   if (!is_error(result) && !lock_new_mapping(*task.mm, static_cast<u64>(result), bytes)) {
     host_syscall(__NR_shmdt, static_cast<u64>(result));
+    forget_range(static_cast<u64>(result), static_cast<u64>(result) + bytes);
     return -EAGAIN;
   }
-  if (!is_error(result) && (flags & SHM_EXEC)) note_executable(static_cast<u64>(result), static_cast<u64>(result) + bytes);
+  if (!is_error(result)) {
+    const u64 at = static_cast<u64>(result);
+    if (flags & SHM_EXEC)
+      note_other_code(at, at + bytes);
+    else
+      forget_range(at, at + bytes);
+  }
   return result;
 }
 
@@ -207,8 +237,10 @@ i64 sys_shmdt(Task& task, const u64 (&a)[6]) {
   if (is_engine_memory(a[0], 1)) return -EINVAL;
   LockGuard guard(task.mm->lock);
   u64 begin, end;
-  if (executable_range_of(a[0], &begin, &end) && begin == a[0]) forget_range(begin, end);
-  return host_syscall(__NR_shmdt, a[0]);
+  const bool code = executable_range_of(a[0], &begin, &end);
+  const i64 result = host_syscall(__NR_shmdt, a[0]);
+  if (code) ask_what_is_executable(a[0], end);
+  return result;
 }
 
 }  // namespace grus::linux

@@ -21,7 +21,7 @@ void populate(u64 begin, u64 end) { host_syscall(__NR_mlock2, begin, end - begin
 template <typename F>
 bool for_each_guest_mapping(F f) {
   return for_each_host_mapping(
-      [](void* context, u64 begin, u64 end) {
+      [](void* context, u64 begin, u64 end, bool) {
         if (end > kGuestTaskSize) return;
         GuestParts parts(begin, end);
         for (u64 from, to; parts.next(&from, &to);) (*static_cast<F*>(context))(from, to);

@@ -197,11 +197,9 @@ i64 sys_remap_file_pages(Task& task, const u64 (&a)[6]) {
   u64 begin = page_down(a[0]);
   if (touches_engine(begin, a[1])) return -EINVAL;  // its only error
   LockGuard guard(task.mm->lock);
-  u64 code_begin, code_end;
-  bool code = executable_range_of(begin, &code_begin, &code_end);
-  if (code) forget_range(begin, begin + page_up(a[1]));
-  i64 result = host_syscall(__NR_remap_file_pages, a[0], a[1], a[2], a[3], a[4]);
-  if (code) note_executable(begin, begin + page_up(a[1]));
+  const i64 result = host_syscall(__NR_remap_file_pages, a[0], a[1], a[2], a[3], a[4]);
+  const u64 end = begin + page_up(a[1]);
+  if (touches_executable(begin, end)) run::guest_code_modified(begin, end);
   return result;
 }
 

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "engine/statistics.h"
 #include "linux/confinement.h"
+#include "linux/address_space.h"
 #include "linux/handlers.h"
 #include "linux/process.h"
 #include "linux/signal.h"
@@ -206,13 +207,20 @@ i64 clone_shared_memory(Task& task, const CloneRequest& r) {
     free_task(child);
   } else if (waits) {
     // It has exec'ed or is dead, perhaps killed while it held a lock.
+    const bool held_locks = owns_registered_lock(child->host_block.tid);
     release_locks_of_dead_thread(child->host_block.tid);
+    if (held_locks) run::recover_translations();
+    const bool in_memory_call = task.mm->lock.owner() == child->host_block.tid;
     Lock* const locks[] = {&task.mm->lock, &task.sighand->lock, &task.files->lock, &task.process->lock};
     for (Lock* lock : locks)
       if (lock->owner() == child->host_block.tid) lock->release();
     run::remove_thread(child->thread);
     drop_objects(*child);
     free_task(child);
+    if (in_memory_call) {
+      LockGuard guard(task.mm->lock);
+      recover_address_space(*task.mm);
+    }
   }
   unblock_signals(task);
   return result;

@@ -28,7 +28,13 @@ void add(const SharedMapping& m) {
     if (m.end > last.end) last.end = m.end;
     return;
   }
-  g_mappings[g_count++] = m;
+  g_mappings[g_count] = m;
+  __atomic_store_n(&g_count, g_count + 1, __ATOMIC_RELEASE);  // a vfork child may be killed anywhere
+}
+
+void forget(SharedMapping& m) {
+  m = g_mappings[g_count - 1];
+  __atomic_store_n(&g_count, g_count - 1, __ATOMIC_RELEASE);
 }
 
 }  // namespace
@@ -45,7 +51,7 @@ void forget_shared(u64 begin, u64 end) {
     if (m.end <= begin || m.begin >= end || m.inode == kUnknown) {
       i++;
     } else if (m.begin >= begin && m.end <= end) {
-      m = g_mappings[--g_count];
+      forget(m);
     } else if (m.begin < begin && m.end > end) {
       SharedMapping tail{end, m.end, m.device, m.inode, m.offset + (end - m.begin)};
       m.end = begin;

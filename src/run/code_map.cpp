@@ -16,64 +16,22 @@ Lock translator_lock;
 
 namespace {
 
-// A sorted array that grows: a process has tens of executable mappings, JITs a few hundred; the kernel's limit on mappings
-// bounds them.
-template <typename T>
-struct Sorted {
-  T* data;
-  u32 count, capacity;
-
-  T& operator[](u32 i) { return data[i]; }
-  void insert(u32 at, T value) {
-    if (count == capacity) {
-      u32 more = capacity ? 2 * capacity : kGuestPageSize / sizeof(T);
-      T* bigger = static_cast<T*>(map_engine_pages(more * sizeof(T)));
-      if (!bigger) fatal(1, "out of memory");
-      if (data) {
-        __builtin_memcpy(bigger, data, count * sizeof(T));
-        unmap_engine_pages(data, capacity * sizeof(T));
-      }
-      data = bigger;
-      capacity = more;
-    }
-    for (u32 i = count; i > at; i--) data[i] = data[i - 1];
-    data[at] = value;
-    count++;
-  }
-  void erase(u32 at, u32 n) {
-    for (u32 i = at; i + n < count; i++) data[i] = data[i + n];
-    count -= n;
-  }
-};
-
 // Modules; what is beyond is not cached.
 constexpr u32 kMaxFiles = 1024;
 struct FileRange {
   u64 begin, end;
   cache::GuestFile file;
 };
-FileRange* g_files;  // in no order
-u32 g_file_count;
 
-Sorted<ExecutableRange> g_ranges;
-Sorted<Window*> g_windows[a64::kFpContexts];  // per FP context, by guest address
-Sorted<Window*> g_by_host;  // all windows that hold code, replaced ones too, by host address
+using Windows = SwitchedArray<Window*, map_engine_table, unmap_engine_pages>;
 
-// First range with end > a.
-u32 first_range_after(u64 a) {
-  u32 low = 0, high = g_ranges.count;
-  while (low < high) {
-    u32 mid = (low + high) / 2;
-    if (g_ranges[mid].end <= a)
-      low = mid + 1;
-    else
-      high = mid;
-  }
-  return low;
-}
+constinit RangeSet<map_engine_table, unmap_engine_pages> g_ranges;
+constinit Windows g_windows[a64::kFpContexts];  // per FP context, by guest address
+constinit SwitchedArray<FileRange, map_engine_table, unmap_engine_pages> g_files;  // in no order
+constinit Windows g_by_host;  // all windows that hold code, replaced ones too, by host address
 
 u32 first_window_after(u64 a, u8 context) {
-  u32 low = 0, high = g_windows[context].count;
+  u32 low = 0, high = g_windows[context].count();
   while (low < high) {
     u32 mid = (low + high) / 2;
     if (g_windows[context][mid]->guest_end <= a)
@@ -86,57 +44,51 @@ u32 first_window_after(u64 a, u8 context) {
 
 // Cuts [begin, end) out of the mappings of files.
 void forget_guest_files(u64 begin, u64 end) {
-  for (u32 i = 0; i < g_file_count;) {
-    FileRange& f = g_files[i];
+  for (u32 i = 0; i < g_files.count();) {
+    const FileRange f = g_files[i];
     if (f.end <= begin || f.begin >= end) {
       i++;
       continue;
     }
-    FileRange tail = f;
-    tail.begin = end;
-    tail.file.offset += end - f.begin;
-    bool has_tail = tail.end > end, has_head = f.begin < begin;
-    if (has_head)
-      f.end = begin;
-    else if (has_tail)
-      f = tail;
-    else
-      f = g_files[--g_file_count];
-    if (has_head && has_tail && g_file_count < kMaxFiles) g_files[g_file_count++] = tail;
-    if (has_head || has_tail) i++;
+    FileRange rest[2] = {f, f};
+    u32 n = 0;
+    if (f.begin < begin) rest[n++].end = begin;
+    if (f.end > end) {
+      rest[n] = f;
+      rest[n].begin = end;
+      rest[n++].file.offset += end - f.begin;
+    }
+    g_files.replace(i, 1, rest, n);
+    i += n;
   }
 }
 
 const FileRange* guest_file(u64 pc) {
-  for (u32 i = 0; i < g_file_count; i++)
+  for (u32 i = 0; i < g_files.count(); i++)
     if (pc >= g_files[i].begin && pc < g_files[i].end) return &g_files[i];
   return nullptr;
 }
 
+// Before anything leads to it: a vfork child may be killed in between, and what traps there must be found.
 void remember_host(Window* w) {
   u32 at = 0;
-  while (at < g_by_host.count && g_by_host[at]->code < w->code) at++;
+  while (at < g_by_host.count() && g_by_host[at]->code < w->code) at++;
   g_by_host.insert(at, w);
 }
 
 }  // namespace
 
-const ExecutableRange* executable_range(u64 pc) {
-  u32 i = first_range_after(pc);
-  return i < g_ranges.count && g_ranges[i].begin <= pc ? &g_ranges[i] : nullptr;
-}
+const Range* executable_range(u64 pc) { return g_ranges.containing(pc); }
 
 void set_guest_file(u64 begin, u64 end, const cache::GuestFile& file) {
   forget_guest_files(begin, end);
-  if (!g_files) g_files = static_cast<FileRange*>(map_engine_pages(kMaxFiles * sizeof(FileRange)));
-  CHECK(g_files != nullptr);
-  if (g_file_count < kMaxFiles) g_files[g_file_count++] = FileRange{begin, end, file};
+  if (g_files.count() < kMaxFiles) g_files.insert(g_files.count(), FileRange{begin, end, file});
 }
 
 void guest_files_changed(u64 begin, u64 end) {
-  for (u32 i = 0; i < g_file_count;)
+  for (u32 i = 0; i < g_files.count();)
     if (g_files[i].end > begin && g_files[i].begin < end)
-      g_files[i] = g_files[--g_file_count];
+      g_files.erase(i, 1);
     else
       i++;
 }
@@ -151,44 +103,24 @@ bool guest_file_at(u64 pc, u64* begin, u64* end) {
 
 void set_executable(u64 begin, u64 end, bool executable) {
   if (begin >= end) return;
-  if (!executable) forget_guest_files(begin, end);
-  u32 i = first_range_after(begin);
-  // Cut [begin, end) out of what is there...
-  if (i < g_ranges.count && g_ranges[i].begin < begin) {
-    u64 tail = g_ranges[i].end;
-    g_ranges[i].end = begin;
-    i++;
-    if (tail > end) {
-      g_ranges.insert(i, ExecutableRange{end, tail});
-    }
-  }
-  u32 n = 0;
-  while (i + n < g_ranges.count && g_ranges[i + n].end <= end) n++;
-  g_ranges.erase(i, n);
-  if (i < g_ranges.count && g_ranges[i].begin < end) g_ranges[i].begin = end;
-  if (!executable) return;
-  // ... and put it back, joined to its neighbours.
-  bool left = i > 0 && g_ranges[i - 1].end == begin, right = i < g_ranges.count && g_ranges[i].begin == end;
-  if (left && right) {
-    g_ranges[i - 1].end = g_ranges[i].end;
-    g_ranges.erase(i, 1);
-  } else if (left) {
-    g_ranges[i - 1].end = end;
-  } else if (right) {
-    g_ranges[i].begin = begin;
-  } else {
-    g_ranges.insert(i, ExecutableRange{begin, end});
-  }
+  if (executable) return g_ranges.add(begin, end);
+  forget_guest_files(begin, end);
+  g_ranges.remove(begin, end);
+}
+
+void replace_code(u64 begin, u64 end) {
+  forget_guest_files(begin, end);
+  g_ranges.add(begin, end);
 }
 
 Window* find_window(u64 pc, u8 context) {
   u32 i = first_window_after(pc, context);
-  if (i == g_windows[context].count || g_windows[context][i]->guest_begin > pc) return nullptr;
+  if (i == g_windows[context].count() || g_windows[context][i]->guest_begin > pc) return nullptr;
   return g_windows[context][i];
 }
 
 Window* window_of_host(u64 host) {
-  u32 low = 0, high = g_by_host.count;
+  u32 low = 0, high = g_by_host.count();
   while (low < high) {
     u32 mid = (low + high) / 2;
     if (reinterpret_cast<u64>(g_by_host[mid]->code) + g_by_host[mid]->capacity <= host)
@@ -196,7 +128,7 @@ Window* window_of_host(u64 host) {
     else
       high = mid;
   }
-  return low < g_by_host.count && g_by_host[low]->contains_host(host) ? g_by_host[low] : nullptr;
+  return low < g_by_host.count() && g_by_host[low]->contains_host(host) ? g_by_host[low] : nullptr;
 }
 
 namespace {
@@ -220,8 +152,7 @@ constexpr u64 kMostRetiredBytes = 2 << 20;
 u64 used_bytes(const Window& w) { return w.own.used - (w.own.used ? w.own.begin : 0) + (w.detached ? w.file.used : 0); }
 
 bool is_executable(const Window& w) {
-  u32 i = first_range_after(w.guest_begin);
-  return i < g_ranges.count && g_ranges[i].begin < w.guest_end;
+  return g_ranges.touches(w.guest_begin, w.guest_end);
 }
 
 void set_idle(Window& w, bool idle) {
@@ -255,7 +186,7 @@ void retire_at(u8 context, u32 i) {
 // Idle windows that cover any of [begin, end).
 void retire_idle(u64 begin, u64 end) {
   for (unsigned context = 0; context < a64::kFpContexts && g_idle; context++)
-    for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count && g_windows[context][i]->guest_begin < end;)
+    for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count() && g_windows[context][i]->guest_begin < end;)
       if (g_windows[context][i]->idle)
         retire_at(static_cast<u8>(context), i);
       else
@@ -264,8 +195,8 @@ void retire_idle(u64 begin, u64 end) {
 
 void forget_host(const Window& w) {
   u32 at = 0;
-  while (at < g_by_host.count && g_by_host[at] != &w) at++;
-  if (at < g_by_host.count) g_by_host.erase(at, 1);
+  while (at < g_by_host.count() && g_by_host[at] != &w) at++;
+  if (at < g_by_host.count()) g_by_host.erase(at, 1);
 }
 
 // The windows that were just retired belong to the epoch that ends here. `at_once`: other threads may be in code that was not killed.
@@ -296,7 +227,7 @@ void reclaim() {
     gone = w;
   }
   if (linked)
-    for (u32 i = 0; i < g_by_host.count; i++) cache::forget_jumps_from_forgotten(*g_by_host[i]);
+    for (u32 i = 0; i < g_by_host.count(); i++) cache::forget_jumps_from_forgotten(*g_by_host[i]);
   while (gone) {
     Window* w = gone;
     gone = w->next_retired;
@@ -326,8 +257,8 @@ Window* replace_window(Window* w) {
   if (!fresh) return nullptr;
   fresh->of_file = w->of_file;
   u32 i = first_window_after(w->guest_begin, w->fp_context);
-  g_windows[w->fp_context][i] = fresh;
   remember_host(fresh);
+  g_windows[w->fp_context][i] = fresh;
   if (can_reclaim()) {
     retire(*w);
     begin_reclaiming(!killed);
@@ -360,11 +291,21 @@ bool kill_or_retire(u8 context, u32 i, u64 begin, u64 end, u32* killed) {
 }
 }  // namespace
 
+void finish_killing() {
+  for (u32 k = 0; k < g_by_host.count(); k++) {
+    Window& w = *g_by_host[k];
+    if (!w.own.lines && !w.detached) continue;
+    bool dying = false;
+    w.for_each_region([&](cache::Region& r) { return dying = dying || r.dead == cache::kDying; });
+    if (dying) cache::kill_range(w, w.guest_begin, w.guest_end);
+  }
+}
+
 u32 kill_translations(u64 begin, u64 end) {
   u32 killed = 0;
   bool retired = false;
   for (unsigned context = 0; context < a64::kFpContexts; context++)
-    for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count && g_windows[context][i]->guest_begin < end;)
+    for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count() && g_windows[context][i]->guest_begin < end;)
       if (kill_or_retire(static_cast<u8>(context), i, begin, end, &killed))
         retired = true;
       else
@@ -377,9 +318,9 @@ u32 drop_translations(u64 begin, u64 end) {
   u32 killed = 0;
   bool left = false;  // code that was not killed
   for (unsigned context = 0; context < a64::kFpContexts; context++) {
-    for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count && g_windows[context][i]->guest_begin < end;) {
+    for (u32 i = first_window_after(begin, static_cast<u8>(context)); i < g_windows[context].count() && g_windows[context][i]->guest_begin < end;) {
       Window& w = *g_windows[context][i];
-      const bool whole = !is_executable(w);
+      const bool idle = !is_executable(w), whole = idle || (w.guest_begin >= begin && w.guest_end <= end);
       // To kill is to copy first (cache::detach): what nobody will run any more is not worth that.
       if (whole && w.header && !w.detached && can_reclaim()) {
         region_builder().file_code_changed();
@@ -389,11 +330,16 @@ u32 drop_translations(u64 begin, u64 end) {
         killed++;
         continue;
       }
+      const bool of_file = w.of_file;
       if (kill_or_retire(static_cast<u8>(context), i, begin, end, &killed)) {
         left = true;
         continue;
       }
-      if (whole) set_idle(w, true);
+      if (whole && !idle && of_file && can_reclaim()) {  // for a window of the file that is there now
+        retire_at(static_cast<u8>(context), i);
+        continue;
+      }
+      if (idle) set_idle(w, true);
       i++;
     }
   }
@@ -414,7 +360,7 @@ Window* window_for(u64 pc, u8 context) {
     set_idle(*w, false);
     return w;
   }
-  const ExecutableRange* r = executable_range(pc);
+  const Range* r = executable_range(pc);
   if (!r) return nullptr;
   u64 begin = r->begin, end = r->end;
   if (f) {
@@ -431,7 +377,7 @@ Window* window_for(u64 pc, u8 context) {
   u32 i = first_window_after(pc, context);
   const u64 whole[2] = {begin, end};
   if (i > 0 && g_windows[context][i - 1]->guest_end > begin) begin = g_windows[context][i - 1]->guest_end;
-  if (i < g_windows[context].count && g_windows[context][i]->guest_begin < end) end = g_windows[context][i]->guest_begin;
+  if (i < g_windows[context].count() && g_windows[context][i]->guest_begin < end) end = g_windows[context][i]->guest_begin;
   // A huge executable area (a JIT's whole reservation) gets windows of a bounded size around what runs.
   constexpr u64 kMost = u64{256} << 20;
   if (end - begin > kMost) {
@@ -442,37 +388,37 @@ Window* window_for(u64 pc, u8 context) {
   Window* w = cache::make_window(begin, end, context, cacheable ? &f->file : nullptr);
   if (!w) return nullptr;
   w->of_file = of_file;
-  g_windows[context].insert(i, w);
   remember_host(w);
+  g_windows[context].insert(i, w);
   return w;
 }
 
 u32 count_cached_windows() {
   u32 n = 0;
-  for (u32 k = 0; k < g_by_host.count; k++) n += g_by_host[k]->header != nullptr;
+  for (u32 k = 0; k < g_by_host.count(); k++) n += g_by_host[k]->header != nullptr;
   return n;
 }
 
 void drop_claims() {
-  for (u32 k = 0; k < g_by_host.count; k++) cache::drop_claims(*g_by_host[k]);
+  for (u32 k = 0; k < g_by_host.count(); k++) cache::drop_claims(*g_by_host[k]);
 }
 
 void return_claims() {
-  for (u32 k = 0; k < g_by_host.count; k++) cache::return_claims(*g_by_host[k]);
+  for (u32 k = 0; k < g_by_host.count(); k++) cache::return_claims(*g_by_host[k]);
 }
 
 void stop_publishing() {
-  for (u32 k = 0; k < g_by_host.count; k++) cache::stop_publishing(*g_by_host[k]);
+  for (u32 k = 0; k < g_by_host.count(); k++) cache::stop_publishing(*g_by_host[k]);
 }
 
 void detach_windows() {
-  for (u32 k = 0; k < g_by_host.count; k++)
+  for (u32 k = 0; k < g_by_host.count(); k++)
     if (!g_by_host[k]->retired) CHECK(cache::detach(*g_by_host[k]));
 }
 
 u64 sum_over_windows(u64 Window::*field) {
   u64 sum = g_released.*field;
-  for (u32 k = 0; k < g_by_host.count; k++) sum += g_by_host[k]->*field;
+  for (u32 k = 0; k < g_by_host.count(); k++) sum += g_by_host[k]->*field;
   return sum;
 }
 

@@ -8,19 +8,18 @@
 // back when no thread can be in it any more (reclaim.h).
 #pragma once
 #include "base/lock.h"
+#include "base/switched_array.h"
 #include "cache/file.h"
 
 namespace grus::run {
 
 extern Lock translator_lock;
 
-struct ExecutableRange {
-  u64 begin, end;
-};
-
 // The executable range that contains pc, or nullptr.
-const ExecutableRange* executable_range(u64 pc);
+const Range* executable_range(u64 pc);
 void set_executable(u64 begin, u64 end, bool executable);
+// [begin, end) is executable, and of no file that was known.
+void replace_code(u64 begin, u64 end);
 // [begin, end) is a private, unwritable mapping of `file`: its translations may come from, and go to, the cache. Forgotten
 // where set_executable(false) is said of it, since it may have been written to then.
 void set_guest_file(u64 begin, u64 end, const cache::GuestFile& file);
@@ -40,7 +39,9 @@ void reclaim();
 bool give_up_idle_windows();
 // Kills translations of [begin, end) in every window. Returns the number of regions.
 u32 kill_translations(u64 begin, u64 end);
-// The same where [begin, end) is not executable any more.
+// Whoever killed something was killed itself.
+void finish_killing();
+// The same where all of [begin, end) is gone: not executable any more, or something else.
 u32 drop_translations(u64 begin, u64 end);
 u64 sum_over_windows(u64 cache::Window::*field);
 u32 count_cached_windows();

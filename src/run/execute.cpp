@@ -168,7 +168,7 @@ static u64 entry_locked(ThreadState& t) {
     w = replace_window(w);
     if (!w) out_of_code_memory();
   }
-  const ExecutableRange* range = executable_range(cpu.pc);
+  const Range* range = executable_range(cpu.pc);
   u64 start = g_timed ? thread_cpu_ns() : 0;
   for (int attempt = 0;; attempt++) {
     u64 host = 0;
@@ -415,10 +415,20 @@ void guest_range_unmapped(u64 begin, u64 end) {
   g_statistics.invalidations += drop_translations(begin, end);
 }
 
-void guest_range_executable(u64 begin, u64 end, bool executable) {
+void recover_translations() {
   LockGuard guard(translator_lock);
-  set_executable(begin, end, executable);
-  if (!executable) g_statistics.invalidations += drop_translations(begin, end);
+  finish_killing();
+}
+
+void guest_range_executable(u64 begin, u64 end) {
+  LockGuard guard(translator_lock);
+  set_executable(begin, end, true);
+}
+
+void guest_code_replaced(u64 begin, u64 end) {
+  LockGuard guard(translator_lock);
+  replace_code(begin, end);
+  g_statistics.invalidations += drop_translations(begin, end);
 }
 
 void guest_file_mapped(u64 begin, u64 end, const cache::GuestFile& file) {

@@ -20,6 +20,8 @@ void clear_lookup(ThreadState& t);
 void add_thread(ThreadState& t);
 void identify_thread(ThreadState& t, i32 process, i32 thread);
 void remove_thread(ThreadState& t);
+// A vfork child was killed that held locks: after they were freed.
+void recover_translations();
 // A new address space was built or copied (exec start, fork child): forget what belonged to other threads.
 void after_fork(ThreadState& t);
 void register_locks();
@@ -52,9 +54,10 @@ void undo_lost_trap(void* host_context);
 void interrupt(ThreadState& t, void* host_context);
 
 // The guest's mappings changed in [begin, end): code translated from there is dead. Executable ranges are announced
-// with their protection so that a fetch outside of one faults as on hardware.
+// so that a fetch outside of one faults as on hardware. Replaced: executable, but something else.
 void guest_range_unmapped(u64 begin, u64 end);
-void guest_range_executable(u64 begin, u64 end, bool executable);
+void guest_range_executable(u64 begin, u64 end);
+void guest_code_replaced(u64 begin, u64 end);
 // [begin, end), executable, is an unwritable private mapping of that file.
 void guest_file_mapped(u64 begin, u64 end, const cache::GuestFile& file);
 // IC IVAU by any alias: translations of [begin, end) and of every other mapping of the same physical memory die.
