@@ -5,6 +5,7 @@
 #include <asm/siginfo.h>
 
 #include "base/log.h"
+#include "linux/address_space.h"
 #include "linux/shared_code.h"
 #include "linux/signal.h"
 #include "run/execute.h"
@@ -29,6 +30,17 @@ void record_abort(Task& task, u64 exception_class, const a64::Exception& e) {
   task.fault_esr = exception_class | kEsrIl | (e.write ? kEsrWnr : 0) | fsc;
 }
 
+// A page that the tables do not know may be executable: what mprotect(PROT_GROWSDOWN) reached below its range, a stack that grew
+// since, what a personality with READ_IMPLIES_EXEC maps. The host's mapping has it from the same calls.
+bool is_executable_after_all(Task& task, const a64::Exception& e) {
+  if (e.sig != kSigsegv || e.code != SEGV_ACCERR) return false;
+  const u64 page = page_down(e.addr);
+  LockGuard guard(task.mm->lock);
+  if (touches_executable(page, page + kGuestPageSize)) return false;
+  ask_what_is_executable(page, page + kGuestPageSize);
+  return touches_executable(page, page + kGuestPageSize);
+}
+
 void handle_exception(Task& task) {
   a64::CpuState& cpu = task.thread.cpu;
   const a64::Exception e = cpu.exception;
@@ -49,6 +61,7 @@ void handle_exception(Task& task) {
       done = force_signal(task, e.sig, e.code, e.addr);
       break;
     case a64::ExceptionKind::InstructionAbort:
+      if (is_executable_after_all(task, e)) return;
       record_abort(task, kEcInstructionAbort, e);
       done = force_signal(task, e.sig, e.code, e.addr);
       break;

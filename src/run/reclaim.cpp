@@ -5,6 +5,7 @@
 #include <linux/membarrier.h>
 
 #include "base/host_syscall.h"
+#include "base/log.h"
 #include "run/code_map.h"
 #include "run/execute.h"
 #include "run/lockstep.h"
@@ -94,7 +95,7 @@ bool can_reclaim() {
 u64 begin_epoch() {
   const u64 epoch = g_epoch + 1;
   __atomic_store_n(&g_epoch, epoch, __ATOMIC_SEQ_CST);
-  if (!alone()) (void)barrier();  // can_reclaim() said that it works
+  if (!alone()) CHECK(barrier());  // can_reclaim() said that it works
   return epoch;
 }
 

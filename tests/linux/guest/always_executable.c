@@ -78,6 +78,18 @@ static void change(int kind, int i) {
   }
 }
 
+// Code in the stack's frames, `depth` pages below.
+static __attribute__((noinline)) const char *run_in_stack(int depth) {
+  volatile unsigned char frame[kPage];
+  frame[0] = (unsigned char)depth;
+  if (depth) {
+    const char *result = run_in_stack(depth - 1);
+    return frame[0] == (unsigned char)depth ? result : "WRONG";
+  }
+  make_code((unsigned char *)frame, 42);
+  return runs((void *)frame);
+}
+
 int main(void) {
   unsigned char *all = mmap(0, 16 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   p = all + 4 * kPage;
@@ -144,5 +156,10 @@ int main(void) {
   printf("%s %d\n", runs(moved), q[0]);
   make_code(q, 43);
   printf("%d\n", run(q));
+
+  // Below the range, and what grows later.
+  printf("%s %s\n", run_in_stack(1), run_in_stack(60));
+  printf("%d\n", mprotect((void *)((uintptr_t)&q & -(uintptr_t)kPage), kPage, kRWX | PROT_GROWSDOWN));
+  printf("%s %s %s\n", run_in_stack(1), run_in_stack(60), run_in_stack(300));
   return 0;
 }
