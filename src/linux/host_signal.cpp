@@ -72,7 +72,6 @@ void take_signal(Task& task, int sig, const SignalInfo& info, ucontext* context)
       context->uc_mcontext.rax = static_cast<u64>(kRepeatSyscall);
     } else if (task.thread.epoch) {
       task.thread.interrupt = 1;
-      leave_guest_code(task, context);
     }
     return;
   }
@@ -95,12 +94,19 @@ void take_signal(Task& task, int sig, const SignalInfo& info, ucontext* context)
   context->uc_sigmask = kHostBlockAll;
   if (in_call) task.taken_in_call = true;
   task.thread.interrupt = 1;
-  leave_guest_code(task, context);
+}
+
+// A SIGBUS that came while this handler ran, on the same stack (the Task's page in front of it is not the stack's).
+bool interrupted_handler(const Task& task, const ucontext& context) {
+  const u64 block = ptr(&task) & ~u64{kHostAltStackSize - 1}, rsp = context.uc_mcontext.rsp;
+  return rsp - block >= kTaskPage && rsp - block < kHostAltStackSize;
 }
 
 void host_handler(int sig, const SignalInfo* info, void* raw_context) {
   Task* task = task_of_handler_stack();
   auto* context = static_cast<ucontext*>(raw_context);
+  const bool nested = interrupted_handler(*task, *context);
+  const auto mask = context->uc_sigmask;
   if ((kFaultSignals & signal_bit(sig)) && raised_by_instruction(sig, *info, context->uc_mcontext)) {
     if (sig == kSigbus) open_faults(signal_bit(kSigbus));
     u64 rip = context->uc_mcontext.rip, rsp = context->uc_mcontext.rsp;
@@ -111,12 +117,18 @@ void host_handler(int sig, const SignalInfo* info, void* raw_context) {
       open_faults(kFaultSignals);  // the report reads guest memory
       die_of_engine_fault(task, sig, *info, raw_context);
     }
-    // Another one came while this was handled: it found this handler, not guest code.
-    if (task->thread.interrupt) leave_guest_code(*task, context);
-    return;
+  } else {
+    if (sig == kSigtrap) run::undo_lost_trap(raw_context);
+    take_signal(*task, sig, *info, context);
   }
-  if (sig == kSigtrap) run::undo_lost_trap(raw_context);
-  take_signal(*task, sig, *info, context);
+  // The outer handler makes guest code leave, after what it does about its own signal: a single step's trap is one only while
+  // `stepping` says so. (A SIGBUS sent between its look and its return waits for the next exit from translated code.)
+  if (nested) {
+    context->uc_sigmask = mask;
+  } else if (task->thread.interrupt) {
+    if (task->pending_faults & ~task->blocked) context->uc_sigmask = kHostBlockAll;
+    leave_guest_code(*task, context);
+  }
 }
 
 i64 host_sigaction(int sig, const HostSigaction* act, HostSigaction* old) {
