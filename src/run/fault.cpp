@@ -184,8 +184,12 @@ bool handle_host_fault(ThreadState& t, int sig, const void* siginfo, void* host_
   HostContext& c = *static_cast<HostContext*>(host_context);
   const HostSiginfo& info = *static_cast<const HostSiginfo*>(siginfo);
   if (sig == kSigSegv || sig == kSigBus) {
-    int code = info.code == kSiKernel ? 1 : info.code;  // non-canonical: nothing is mapped there (SEGV_MAPERR)
-    if (guest_memory_fixup(&c.ip, &c.ax, &c.dx, sig, code, info.code == kSiKernel ? 0 : info.addr)) return true;
+    // Non-canonical: nothing is mapped there (SEGV_MAPERR). x86 tells by #GP, or by #SS where the base happens to be rbp or rsp, of
+    // which the kernel makes SIGBUS (arch/x86/kernel/traps.c, exc_stack_segment).
+    const bool non_canonical = info.code == kSiKernel;
+    if (guest_memory_fixup(&c.ip, &c.ax, &c.dx, non_canonical ? kSigSegv : sig, non_canonical ? 1 : info.code,
+                           non_canonical ? 0 : info.addr))
+      return true;
   }
   if (sig == kSigTrap && info.code == kTrapTrace && t.stepping) {
     interrupt(t, host_context);
