@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: MIT
-// grus root create|list|remove: Debian roots for AArch64, made by mmdebstrap with the engine running the
-// maintainer scripts.
+// grus root create|list|remove: Debian roots for AArch64.
 //
-// Guarantees: the host's binfmt_misc is not touched where the kernel has private ones (6.7 and later); a root
-// appears under its name only when it is complete; a root is removed with the ids that it was made with.
-// Deliberately not here: what is installed later (that is `grus run --root NAME -- apt-get`).
+// Guarantees: a root appears under its name only when it is complete; one that cannot be removed as a whole keeps its name.
+// Deliberately not here: how one is made (root_build.h); what is installed later (`grus run --root NAME --as-root -- apt-get`).
 #include "tool/roots.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "tool/binfmt.h"
 #include "tool/cache_files.h"
 #include "tool/command.h"
 #include "tool/engine_jobs.h"
 #include "tool/engine_path.h"
-#include "tool/namespaces.h"
+#include "tool/root_build.h"
 
 namespace grus::tool {
 
@@ -47,8 +43,8 @@ fs::path resolve_root(const std::string& name_or_path) {
 namespace {
 
 struct CreateOptions {
-  std::string name, engine, suite = "bookworm", variant = "minbase", mirror;
-  std::vector<std::string> include, keep;
+  std::string name, engine;
+  RootRecipe recipe;
 };
 
 void check_name(const std::string& name) {
@@ -56,124 +52,89 @@ void check_name(const std::string& name) {
     throw Failure(kUsage, "a root's name is a plain file name, not '" + name + "'");
 }
 
-// Where Debian's packages come from: as this host says when it is the same release, else as mmdebstrap knows.
-std::string mirror_for(const CreateOptions& options) {
-  if (!options.mirror.empty()) return options.mirror;
-  for (const char* file : {"/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"}) {
-    std::string text = read_file(file).value_or("");
-    if (text.find(options.suite) != std::string::npos && text.find("ubuntu") == std::string::npos)
-      return file;
-  }
-  return "";
-}
+fs::path hidden(const std::string& name, const char* kind) { return roots_directory() / ("." + name + "." + kind); }
 
-// A proxy or a relaxed date check of the host's apt holds for the root's apt as well.
-std::vector<std::string> apt_options() {
-  std::vector<std::string> result;
-  Outcome dump = capture({{"apt-config", "dump"}, "", -1, "", 5000});
-  for (const std::string& line : split(dump.output, '\n'))
-    for (const char* name : {"Acquire::http::Proxy ", "Acquire::https::Proxy ", "Acquire::Check-Valid-Until ",
-                             "Acquire::Check-Date "})
-      if (starts_with(line, name)) result.push_back("--aptopt=" + line);
-  return result;
-}
-
-std::vector<std::string> mmdebstrap_command(const CreateOptions& options, const fs::path& target) {
-  std::vector<std::string> command = {"mmdebstrap", "--mode=root", "--architectures=arm64",
-                                      "--skip=check/qemu", "--variant=" + options.variant};
-  for (const std::string& option : apt_options()) command.push_back(option);
-  for (const std::string& packages : options.include) command.push_back("--include=" + packages);
-  command.push_back(options.suite);
-  command.push_back(target);
-  if (std::string mirror = mirror_for(options); !mirror.empty()) command.push_back(mirror);
-  return command;
-}
-
-// In a namespace of its own the registration is private and ends with it.
-int build_in_namespace(const CreateOptions& options, const fs::path& engine, const fs::path& target) {
-  std::filesystem::path code = code_directory();
-  enter_user_namespace(Mapping::Full);
-  hand_over_code_directory(code);
-  mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-  Binfmt private_handlers(Binfmt::kDefaultDirectory);
-  private_handlers.mount_private();
-  private_handlers.add(aarch64_handler(engine));
-  return run_visibly(mmdebstrap_command(options, target));
-}
-
-int build_with_host_registration(const CreateOptions& options, const fs::path& engine,
-                                 const fs::path& target) {
-  hand_over_code_directory(code_directory());
-  Binfmt handlers(Binfmt::kDefaultDirectory);
-  handlers.mount_if_needed();
-  Handler handler = aarch64_handler(engine);
-  handler.name = "grus-root-" + std::to_string(getpid());
-  handlers.add(handler);
-  int result = run_visibly(mmdebstrap_command(options, target));
-  handlers.remove(handler.name);
-  return result;
-}
-
-int in_child(const std::function<int()>& work) {
-  std::cout.flush();
-  pid_t pid = fork();
-  if (pid < 0) fail_errno("fork", errno);
-  if (pid == 0) {
-    int result = kProblems;
-    try {
-      result = work();
-    } catch (const Failure& failure) {
-      std::cerr << "grus: " << printable_lines(failure.what()) << "\n";
-      result = failure.code;
-    } catch (const std::exception& error) {
-      std::cerr << "grus: " << printable_lines(error.what()) << "\n";
+// Held while the root is made or removed; the file goes with it.
+class RootLock {
+ public:
+  explicit RootLock(const std::string& name) : path_(hidden(name, "lock")), name_(name) {
+    for (;;) {
+      fd_ = Descriptor(open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+      if (!fd_) fail_errno("cannot make " + path_.string(), errno);
+      if (flock(fd_.get(), LOCK_EX | LOCK_NB)) throw Failure(kProblems, "another grus is at work on the root " + name_);
+      struct stat ours, there;
+      if (fstat(fd_.get(), &ours) == 0 && stat(path_.c_str(), &there) == 0 && ours.st_ino == there.st_ino) return;
+      // Its holder has removed it in between.
     }
-    _exit(result);
   }
-  return wait_exit_code(pid);
+  ~RootLock() { unlink(path_.c_str()); }
+  RootLock(const RootLock&) = delete;
+
+ private:
+  fs::path path_;
+  std::string name_;
+  Descriptor fd_;
+};
+
+void report_left(const std::vector<std::string>& left, const fs::path& root) {
+  constexpr size_t kShown = 20;
+  std::string text;
+  for (size_t i = 0; i < left.size() && i < kShown; i++) text += "\n  " + left[i];
+  if (left.size() > kShown) text += "\n  and " + std::to_string(left.size() - kShown) + " more";
+  throw Failure(kProblems, "these could not be removed, all else of the root is gone (sudo rm -rf " + root.string() + " removes them):" + text);
 }
 
-void remove_tree(const fs::path& path) {
-  // The files belong to the ids of the namespace: only there can they all be removed.
-  int result = in_child([&] {
-    if (geteuid() != 0) enter_user_namespace(Mapping::Full);
-    std::error_code error;
-    fs::remove_all(path, error);
-    return error ? 1 : 0;
-  });
-  if (result) throw Failure(kProblems, "cannot remove " + path.string());
+// Returns the signal that ended it, or 0.
+int make(const CreateOptions& options) {
+  fs::path engine = find_engine(options.engine);
+  fs::create_directories(roots_directory());
+  fs::path final = roots_directory() / options.name;
+  RootLock lock(options.name);
+  if (fs::exists(final))
+    throw Failure(kUsage,
+                  "there is a root " + options.name + " already (grus root remove " + options.name + ")");
+  fs::path partial = hidden(options.name, "partial");
+  // Left by one that was killed, or whose machine was.
+  if (fs::exists(partial))
+    if (auto left = remove_tree(partial); !left.empty()) report_left(left, partial);
+  trim_cache(code_directory(), [&] { return translator_of(engine); });
+  if (int number = build_root(options.recipe, engine, partial)) return number;
+  fs::rename(partial, final);
+  std::cout << final.string() << "\n";
+  return 0;
 }
 
 int create(const CreateOptions& options) {
   check_name(options.name);
-  fs::path engine = find_engine(options.engine);
-  if (!capture({{"mmdebstrap", "--version"}, "", -1, "", 10000}).exited_with(0))
-    throw Failure(kUnsupported, "mmdebstrap is not installed (Debian: apt-get install mmdebstrap uidmap)");
-  fs::create_directories(roots_directory());
-  fs::path final = roots_directory() / options.name;
-  if (fs::exists(final))
-    throw Failure(kUsage,
-                  "there is a root " + options.name + " already (grus root remove " + options.name + ")");
-  fs::path partial = roots_directory() / ("." + options.name + ".partial");
-  Descriptor lock(
-      open((roots_directory() / ("." + options.name + ".lock")).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (flock(lock.get(), LOCK_EX | LOCK_NB))
-    throw Failure(kProblems, "another grus is making the root " + options.name);
-  if (fs::exists(partial)) remove_tree(partial);
-  trim_cache(code_directory(), [&] { return translator_of(engine); });
-  bool private_registration = Binfmt::private_instances_work();
-  if (!private_registration && geteuid() != 0)
-    throw Failure(kUnsupported, "this kernel has no private binfmt_misc (Linux 6.7 has): use sudo");
-  int result = in_child([&] {
-    return private_registration ? build_in_namespace(options, engine, partial)
-                                : build_with_host_registration(options, engine, partial);
-  });
-  if (result) {
-    std::cerr << "grus: mmdebstrap failed; what it made is in " << partial.string() << "\n";
-    return kProblems;
+  if (int number = make(options)) raise(number);  // as the caller expects of a program that was ended
+  return kOk;
+}
+
+int remove(const std::string& name) {
+  check_name(name);
+  fs::path path = roots_directory() / name;
+  std::error_code error;
+  if (!fs::is_directory(roots_directory(), error)) throw Failure(kUsage, "there is no root " + name);
+  RootLock lock(name);
+  bool found = false;
+  // First under another name: nobody shall start a program in half a root.
+  fs::path gone = hidden(name, "removed");
+  if (fs::exists(path) && !fs::exists(gone)) fs::rename(path, gone);
+  for (const fs::path& part : {gone, hidden(name, "partial"), path}) {
+    if (!fs::exists(fs::symlink_status(part, error))) continue;
+    found = true;
+    std::vector<std::string> left = remove_tree(part);
+    if (left.empty()) continue;
+    fs::path shown = part;
+    if (part == gone && !fs::exists(path)) {
+      fs::rename(gone, path);  // not hidden: `grus root list` names it
+      shown = path;
+      for (std::string& line : left)
+        if (starts_with(line, gone.string())) line = path.string() + line.substr(gone.string().size());
+    }
+    report_left(left, shown);
   }
-  fs::rename(partial, final);
-  std::cout << final.string() << "\n";
+  if (!found) throw Failure(kUsage, "there is no root " + name);
   return kOk;
 }
 
@@ -207,11 +168,11 @@ void add_root(CLI::App& app, int& result) {
   CLI::App* command =
       root->add_subcommand("create", "make one with mmdebstrap; the engine runs the maintainer scripts");
   command->add_option("name", options->name)->required();
-  command->add_option("--suite", options->suite, "Debian's release")->capture_default_str();
-  command->add_option("--variant", options->variant, "mmdebstrap's variant")->capture_default_str();
-  command->add_option("--include", options->include, "packages to install, separated by commas")
+  command->add_option("--suite", options->recipe.suite, "Debian's release: bookworm, trixie, sid, ...")->capture_default_str();
+  command->add_option("--variant", options->recipe.variant, "mmdebstrap's variant")->capture_default_str();
+  command->add_option("--include", options->recipe.include, "packages to install, separated by commas")
       ->allow_extra_args(false);
-  command->add_option("--mirror", options->mirror, "a mirror or a file of sources; default: as this host");
+  command->add_option("--mirror", options->recipe.mirror, "a mirror or a file of sources; default: as this host");
   command->add_option("--engine", options->engine, "the engine to use (GRUS_ENGINE)");
   command->callback([options, &result] { result = create(*options); });
 
@@ -223,14 +184,7 @@ void add_root(CLI::App& app, int& result) {
   auto name = std::make_shared<std::string>();
   command = root->add_subcommand("remove", "remove one");
   command->add_option("name", *name)->required();
-  command->callback([name] {
-    check_name(*name);
-    fs::path path = roots_directory() / *name;
-    if (!fs::exists(path)) throw Failure(kUsage, "there is no root " + *name);
-    fs::path gone = roots_directory() / ("." + *name + ".removed");
-    fs::rename(path, gone);
-    remove_tree(gone);
-  });
+  command->callback([name, &result] { result = remove(*name); });
 }
 
 }  // namespace grus::tool

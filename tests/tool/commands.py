@@ -478,6 +478,103 @@ class Roots(unittest.TestCase):
         self.assertEqual(os.stat(place / "root/etc/text").st_uid, 200004)
         self.assertEqual(run("p", "ids").stdout, "0 0\n")
 
+    MMDEBSTRAP = r"""#!/bin/sh
+[ "$1" = --version ] && exit 0
+for target; do :; done  # the last but one is the suite's, the last a mirror's file or the target
+case $target in *.partial) ;; *) for word; do case $word in *.partial) target=$word ;; esac; done ;; esac
+mkdir -p "$target/etc" "$target/tmp/deep" && chown 1:1 "$target/tmp/deep" && chmod 0 "$target/tmp/deep"
+for word; do echo "$word"; done > "$target/etc/words"
+echo "mount: $target/sys: permission denied." >&2
+echo "I: running apt-get update..." >&2
+echo "Setting up libc6:arm64 (2.36) ..."
+case $FAKE in
+  fail) echo "E: Unable to locate package nonsuch" >&2; exit 25 ;;
+  hang) setsid sh -c 'exec -a "$0" sleep 1000' "$MARK" & sleep 1000 ;;
+esac
+exit 0
+"""
+
+    def fake_mmdebstrap(self, what, mark=""):
+        programs, cache = self.base / "fake", self.base / "fake-cache"
+        programs.mkdir(exist_ok=True)
+        (programs / "mmdebstrap").write_text(self.MMDEBSTRAP.replace("setsid sh -c", "setsid bash -c"))
+        (programs / "mmdebstrap").chmod(0o755)
+        self.roots = cache / "grus/roots"
+        return dict(PATH=f"{programs}:{os.environ['PATH']}", XDG_CACHE_HOME=str(cache), FAKE=what, MARK=mark)
+
+    @unittest.skipUnless(os.geteuid() == 0, "maps ids")
+    def test_u9_a_root_is_made(self):
+        result = grus("root", "create", "made", "--suite", "trixie", "--include", "gcc,g++", "--include", "make", env=self.fake_mmdebstrap("work"))
+        self.assertEqual((result.returncode, result.stdout), (0, f"{self.roots}/made\n"), result.stderr)
+        self.assertRegex(result.stderr, r"^\[\d+ s\] running apt-get update\n$")  # and no "permission denied"
+        words = (self.roots / "made/etc/words").read_text().splitlines()
+        self.assertIn("--dpkgopt=force-unsafe-io", words)
+        self.assertIn("trixie", words)
+        hook = [word for word in words if word.startswith("--setup-hook=")]
+        self.assertEqual(len(hook), 1)
+        self.assertIn("--simulate install 'gcc' 'g++' 'make'", hook[0])
+        self.assertEqual(sorted(os.listdir(self.roots)), ["made"])
+        self.assertEqual(grus("root", "remove", "made", env=self.fake_mmdebstrap("")).returncode, 0)
+        self.assertEqual(os.listdir(self.roots), [])
+
+    @unittest.skipUnless(os.geteuid() == 0, "maps ids")
+    def test_u9_a_root_that_fails_leaves_nothing(self):
+        result = grus("root", "create", "failed", env=self.fake_mmdebstrap("fail"))
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("\n  E: Unable to locate package nonsuch\n", result.stderr)
+        self.assertNotIn("permission denied", result.stderr)
+        self.assertEqual(os.listdir(self.roots), [])
+
+    @unittest.skipUnless(os.geteuid() == 0, "maps ids")
+    def test_u9_a_root_that_is_interrupted_leaves_nothing(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+            mark = f"grus-mark-{os.getpid()}-{int(number)}"
+            environment = dict(os.environ, GRUS_ENGINE=OPTIONS.engine, **self.fake_mmdebstrap("hang", mark))
+            process = subprocess.Popen([OPTIONS.grus, "root", "create", "cut"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            alive = lambda: subprocess.run(["pgrep", "-fx", mark + " 1000"], capture_output=True, text=True).stdout.split()
+            for _ in range(200):
+                if alive():
+                    break
+                time.sleep(0.05)
+            self.assertEqual(len(alive()), 1)
+            process.send_signal(number)
+            process.communicate(timeout=30)
+            self.assertEqual(process.returncode, -number)
+            for _ in range(100):
+                if not alive():
+                    break
+                time.sleep(0.05)
+            self.assertEqual(alive(), [])
+            if number == signal.SIGKILL:  # nobody is left to do it: `root remove` does
+                self.assertIn(".cut.partial", os.listdir(self.roots))
+                self.assertEqual(grus("root", "remove", "cut", env=self.fake_mmdebstrap("")).returncode, 0)
+            self.assertEqual(os.listdir(self.roots), [])
+        self.assertEqual(grus("root", "remove", "cut", env=self.fake_mmdebstrap("")).returncode, 2)
+
+    @unittest.skipUnless(os.geteuid() == 0, "changes the user")
+    def test_u9_what_belongs_to_others_is_named(self):
+        cache = self.base / "foreign-cache"
+        root = cache / "grus/roots/mixed"
+        for place in ("a", "b", "c/own"):
+            (root / place).mkdir(parents=True)
+            (root / place / "f").write_text("x")
+        for path in (cache, *cache.rglob("*")):
+            os.chown(path, 65534, 65534)
+        for place in ("a", "b"):  # of another user, who may be alone to write there
+            os.chown(root / place, 0, 0)
+        result = grus("root", "remove", "mixed", env={"XDG_CACHE_HOME": str(cache), "HOME": str(cache)}, user=65534) if self.reachable() else None
+        if result:
+            self.assertEqual(result.returncode, 1)
+            for place in ("a/f", "b/f"):
+                self.assertIn(f"\n  {root}/{place}: Permission denied\n", result.stderr)
+            self.assertIn(f"sudo rm -rf {root}", result.stderr)
+            self.assertEqual(sorted(os.listdir(root)), ["a", "b"])
+            self.assertIn("mixed", grus("root", "list", env={"XDG_CACHE_HOME": str(cache)}).stdout)
+
+    @staticmethod
+    def reachable():  # by any user: not below a home
+        return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "test", "-x", OPTIONS.grus]).returncode == 0
+
     def test_listing_and_removing(self):
         cache = self.base / "cache"
         (cache / "grus/roots/one/etc").mkdir(parents=True)
