@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 
 #include "tool/guest_files.h"
 #include "tool/support.h"
@@ -77,24 +78,24 @@ std::string field(const char* text) {
   return result;
 }
 
-// What git calls the user is taken over once: later both have their own.
-void introduce_to_git(const fs::path& home) {
+// What git calls the user is taken over once: later both have their own. Read here, for git itself would be two processes at each start.
+void introduce_to_git(const fs::path& host_home, const fs::path& home) {
   std::error_code error;
-  if (fs::exists(home / ".gitconfig", error) || fs::exists(home / ".config/git/config", error) || error) return;
-  if (access(home.c_str(), W_OK)) return;
-  std::string text = "[user]\n";
-  for (const char* name : {"name", "email"}) {
-    Outcome answer = capture({{"git", "config", "--global", "--get", std::string("user.") + name}, "", -1, "", 2000});
-    if (!answer.exited_with(0)) return;
-    std::string value = answer.output.substr(0, answer.output.find('\n'));
-    std::string quoted;
-    for (char c : value) {
-      if (c == '"' || c == '\\') quoted += '\\';
-      quoted += c;
+  if (fs::exists(home / ".gitconfig", error) || fs::exists(home / ".config/git/config", error)) return;
+  std::string identity;
+  for (const char* file : {".config/git/config", ".gitconfig"}) {  // git reads both, the second one prevails
+    std::string own;
+    bool in_user = false;
+    for (const std::string& line : split(read_file(host_home / file).value_or(""), '\n')) {
+      size_t begin = line.find_first_not_of(" \t");
+      if (begin == std::string::npos) continue;
+      if (line[begin] == '[') in_user = line.compare(begin, 6, "[user]") == 0;
+      for (const char* name : {"name", "email"})
+        if (in_user && line.compare(begin, std::strlen(name), name) == 0) own += line + "\n";
     }
-    text += std::string("\t") + name + " = \"" + quoted + "\"\n";
+    if (!own.empty()) identity = own;
   }
-  write_file(home / ".gitconfig", text, O_CREAT | O_EXCL);
+  if (!identity.empty()) write_file(home / ".gitconfig", "[user]\n" + identity, O_CREAT | O_EXCL);
 }
 
 }  // namespace
@@ -126,7 +127,6 @@ void provide_home(RootPlan& plan, const fs::path& homes, bool as_root) {
   for (const RootPlan::Bind& bind : plan.binds)
     if (lies_in(bind.target)) return;
   if (as_root || geteuid() == 0) {
-    introduce_to_git(plan.root / "root");
     setenv("HOME", "/root", 1);
     return;
   }
@@ -135,7 +135,7 @@ void provide_home(RootPlan& plan, const fs::path& homes, bool as_root) {
   std::error_code error;
   fs::create_directories(own, error);
   if (error) return;
-  introduce_to_git(own);
+  introduce_to_git(home, own);
   plan.binds.insert(plan.binds.begin(), {own, home, false});  // first: the others may lie below it
 }
 

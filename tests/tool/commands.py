@@ -444,6 +444,8 @@ class Roots(unittest.TestCase):
                          f"root:x:0:0:root:/root:/bin/bash\nnobody:x:{nobody}:{nobody}:nobody:{home}:/bin/sh\n")
         self.assertEqual((self.root / "etc/passwd").read_text(), "root:x:0:0:root:/root:/bin/bash\n")
         (self.root / "etc/passwd").unlink()
+        (home / ".gitconfig").write_text('[core]\n\tname = no\n[user]\n\tname = "A B"\n\temail = a@b\n[alias]\n\temail = no\n')
+        self.assertEqual(run("p", "copy", str(home / ".gitconfig")).stdout, '[user]\n\tname = "A B"\n\temail = a@b\n')
         # U2: one id is said to be one; the name is the user database's.
         environment["USER"] = "root"
         result = run("p", "ids", options=["--as-root"])
