@@ -30,6 +30,7 @@
 #include "host/x86_64/features.h"
 #include "linux/address_space.h"
 #include "linux/exec.h"
+#include "linux/hidden_descriptors.h"
 #include "linux/identity.h"
 #include "linux/loader/load.h"
 #include "linux/prefix.h"
@@ -96,7 +97,8 @@ struct Program {
   u64 envc;
   u64 env_end;  // end of the last string that is the guest's
   const char* execfn;
-  int fd;
+  int fd;            // -1: `path` could not be opened yet, for want of a descriptor
+  const char* path;
   bool log_open;
   const char* cache_mode;  // --cache=: work on the cache instead
 };
@@ -346,21 +348,28 @@ void parse_command_line(HostStart& host, Program& p) {
   if (argv0) put_before_arguments(p, argv0);
 }
 
-// An open regular file that may be executed, as do_open_execat() wants it.
-int open_program(const HostStart& host, const char* called) {
-  const char* path = called;
-  if (g_options.prefix) path = linux::look_below_prefix(path, true, static_cast<char*>(__builtin_alloca(linux::kPrefixedPathMax)));
+// An open regular file that may be executed, as do_open_execat() wants it; -errno.
+int open_executable(const char* path) {
   i64 fd =
       host_syscall(__NR_openat, static_cast<u64>(AT_FDCWD), ptr(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (is_error(fd)) cannot_run(host, called, fd);
+  if (is_error(fd)) return static_cast<int>(fd);
   struct stat st;
   i64 error = host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st));
   if (!error && (st.st_mode & 0170000) != 0100000) error = -EACCES;
   constexpr u64 kExecute = 1;
   if (!error && host_syscall(__NR_faccessat, static_cast<u64>(AT_FDCWD), ptr(path), kExecute) == -EACCES)
     error = -EACCES;
-  if (error) cannot_run(host, called, error);
-  return static_cast<int>(fd);
+  if (!error) return static_cast<int>(fd);
+  host_syscall(__NR_close, static_cast<u64>(fd));
+  return static_cast<int>(error);
+}
+// Leaves p.fd at -1 where the limit on descriptors is reached.
+void open_program(const HostStart& host, Program& p, const char* called) {
+  static char buffer[linux::kPrefixedPathMax];  // no thread can be here yet
+  p.path = g_options.prefix ? linux::look_below_prefix(called, true, buffer) : called;
+  p.fd = open_executable(p.path);
+  if (p.fd < 0 && p.fd != -EMFILE) cannot_run(host, called, p.fd);
+  if (p.fd < 0) p.fd = -1;
 }
 
 // Started by binfmt_misc in a place without /proc, the engine has no name: its image is written to a memfd
@@ -454,32 +463,62 @@ bool tell_kernel(const Mm& mm, const linux::ElfPlan& plan, u64 bias, u64 sp) {
   return host_syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, ptr(&m), sizeof m, 0) == 0;
 }
 
+// Program and interpreter, mapped.
+struct Image {
+  Program* p;
+  linux::ElfPlan plan;
+  MappedElf program, interpreter;
+  u64 phdr_count;
+  bool has_interpreter, interpreter_missing;
+  char interpreter_path[4097];
+  i64 error;  // -EMFILE: nothing was mapped yet
+};
+
+void map_image(void* argument) {
+  Image& image = *static_cast<Image*>(argument);
+  Program& p = *image.p;
+  int fd = p.fd >= 0 ? p.fd : open_executable(p.path);
+  int interpreter_fd = -1;
+  ElfFile program, interpreter;
+  i64 error = fd < 0 ? fd : open_elf(fd, false, &program);
+  bool opened = !error, interpreter_opened = false;
+  if (!error && program.plan.interp_size > sizeof image.interpreter_path) error = -ENOEXEC;
+  i64 has = error ? error : read_interpreter_path(program, image.interpreter_path);
+  if (has < 0) error = has;
+  image.has_interpreter = has > 0;
+  if (!error && has > 0) {
+    interpreter_fd = linux::open_interpreter(image.interpreter_path);
+    image.interpreter_missing = interpreter_fd < 0;
+    error = interpreter_fd < 0 ? interpreter_fd : open_elf(interpreter_fd, true, &interpreter);
+    interpreter_opened = !error;
+  }
+  if (!error) error = map_elf(program, &image.program);
+  if (!error && interpreter_opened) error = map_elf(interpreter, &image.interpreter);
+  if (!error && p.fd < 0) linux::remember_program(fd);
+  if (opened) {
+    image.plan = program.plan;
+    image.phdr_count = program.header.e_phnum;
+    release_elf(program);
+  }
+  if (interpreter_opened) release_elf(interpreter);
+  if (interpreter_fd >= 0) host_syscall(__NR_close, static_cast<u64>(interpreter_fd));
+  if (fd >= 0 && fd != p.fd) host_syscall(__NR_close, static_cast<u64>(fd));
+  image.error = error;
+}
+
 // Maps program and interpreter, builds the stack, sets the registers.
 void load(HostStart& host, Program& p, Task& task) {
   Mm& mm = *task.mm;
-  ElfFile program, interpreter;
-  MappedElf mapped, mapped_interpreter{};
-  if (i64 error = open_elf(p.fd, false, &program)) cannot_run(host, p.execfn, error);
-  char* path = static_cast<char*>(__builtin_alloca(program.plan.interp_size + 1));
-  i64 has_interpreter = read_interpreter_path(program, path);
-  if (has_interpreter < 0) cannot_run(host, p.execfn, has_interpreter);
-  int interpreter_fd = -1;
-  if (has_interpreter) {
-    interpreter_fd = linux::open_interpreter(path);
-    i64 error = interpreter_fd < 0 ? interpreter_fd : open_elf(interpreter_fd, true, &interpreter);
-    if (error && host.start != Start::Engine && interpreter_fd < 0)
-      fatal(error == -ENOENT ? 127 : 126, "%s: its interpreter %s: %s (-L PREFIX looks for it elsewhere)",
-            p.execfn, path, error_text(error));
-    if (error) cannot_run(host, p.execfn, error);
-  }
-  i64 error = map_elf(program, &mapped);
-  if (!error && has_interpreter) error = map_elf(interpreter, &mapped_interpreter);
-  i64 vdso = error ? error : linux::map_vdso();
+  static Image image;  // no thread can be here yet
+  image.p = &p;
+  map_image(&image);
+  if (image.error == -EMFILE) linux::with_spare_descriptors(task, p.fd, map_image, &image);
+  if (image.error && image.interpreter_missing && host.start != Start::Engine)
+    fatal(image.error == -ENOENT ? 127 : 126, "%s: its interpreter %s: %s (-L PREFIX looks for it elsewhere)",
+          p.execfn, image.interpreter_path, error_text(image.error));
+  if (image.error) cannot_run(host, p.execfn, image.error);
+  i64 vdso = linux::map_vdso();
   if (is_error(vdso)) cannot_run(host, p.execfn, vdso);
-  if (has_interpreter) {
-    release_elf(interpreter);
-    host_syscall(__NR_close, static_cast<u64>(interpreter_fd));
-  }
 
   linux::InitialStack s{};
   s.top = host.auxv_end;
@@ -489,10 +528,10 @@ void load(HostStart& host, Program& p, Task& task) {
   s.envc = p.envc;
   s.execfn = ptr(p.execfn);
   s.random = host.aux[AT_RANDOM];
-  s.phdrs = mapped.phdrs;
-  s.phdr_count = program.header.e_phnum;
-  s.entry = mapped.entry;
-  s.interpreter_base = mapped_interpreter.bias;
+  s.phdrs = image.program.phdrs;
+  s.phdr_count = image.phdr_count;
+  s.entry = image.program.entry;
+  s.interpreter_base = image.has_interpreter ? image.interpreter.bias : 0;
   s.vdso = static_cast<u64>(vdso);
   s.uid = host.aux[AT_UID];
   s.euid = host.aux[AT_EUID];
@@ -514,24 +553,22 @@ void load(HostStart& host, Program& p, Task& task) {
   mm.stack_top = sp;
   mm.vdso = s.vdso;
   linux::answer_clock_hypercalls(s.vdso);
-  if (is_dev_fd(p.execfn))
+  if (is_dev_fd(p.execfn) && p.fd >= 0)
     set_comm_of_fd(p.fd, p.execfn);
   else
     set_comm(p.execfn);
-  linux::kernel_knows_layout = tell_kernel(mm, program.plan, mapped.bias, sp);
+  linux::kernel_knows_layout = tell_kernel(mm, image.plan, image.program.bias, sp);
   brk_init(mm, linux::kernel_knows_layout);
-  if (program.plan.executable_stack) {
+  if (image.plan.executable_stack) {
     u64 page = page_down(sp);
     host_syscall(__NR_mprotect, page, page_up(host.auxv_end) - page,
                  PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN);
     linux::note_executable(page - (u64{8} << 20), page_up(host.auxv_end));
   }
-  release_elf(program);
-
   a64::CpuState& cpu = task.thread.cpu;
   cpu.reset();
   cpu.sp = sp;
-  cpu.pc = has_interpreter ? mapped_interpreter.entry : mapped.entry;
+  cpu.pc = image.has_interpreter ? image.interpreter.entry : image.program.entry;
 }
 
 void restore_seccomp(Task& task, int fd) {
@@ -556,6 +593,14 @@ u64 size_limit(const char* s) {
   unsigned shift = *at == 'K' || *at == 'k' ? 10 : *at == 'M' || *at == 'm' ? 20 : *at == 'G' || *at == 'g' ? 30 : 0;
   if (shift) at++;
   return at == s || *at || n > ~u64{0} >> shift ? cache::kDefaultSizeLimit : n << shift;
+}
+
+// -1: closed, since the guest has few descriptors.
+int hide_or_close(int fd, int wanted) {
+  fd = linux::hide_fd(fd, wanted);
+  if (fd >= linux::kFewDescriptors) return fd;
+  host_syscall(__NR_close, static_cast<u64>(fd));
+  return -1;
 }
 
 int open_directory(const char* path) {
@@ -604,13 +649,8 @@ void open_cache(const HostStart& host, Program& p, int inherited, bool confined,
   }
   if (g_options.cache_read_only) access = cache::Access::ReadOnly;
   if (const char* limit = environment(host, "GRUS_CACHE_SIZE")) cache::set_size_limit(size_limit(limit));
-  // A guest that has only a handful of descriptors needs them more.
-  constexpr int kFew = 64;
-  fd = linux::hide_fd(fd, linux::kCacheFd);
-  if (fd < kFew) {
-    host_syscall(__NR_close, static_cast<u64>(fd));
-    return;
-  }
+  fd = hide_or_close(fd, linux::kCacheFd);
+  if (fd < 0) return;
   task.files->cache_fd = fd;
   run::use_translation_cache(task.files->cache_fd, access);
 }
@@ -626,14 +666,14 @@ void start_main(void* argument) {
   __builtin_memcpy(p.envp, host.envp, host.envc * 8);
   p.envc = host.envc;
 
-  Handover handover{-1, -1, -1, -1, -1, 0, 0, nullptr, 0, nullptr, 0, nullptr};
+  Handover handover{-1, -1, -1, -1, -1, 0, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr};
   constexpr u64 kPreserveArgv0 = 1;
   const char* rest = nullptr;
   const char* host_execfn = host.aux[AT_EXECFN] ? text(host.aux[AT_EXECFN]) : "";
   bool has_execfd = host.aux[AT_EXECFD] != ~u64{0};
   if (has_execfd || (host.aux[AT_FLAGS] & kPreserveArgv0))
     host.start = Start::Binfmt;
-  else if (begins(host_execfn, "/dev/fd/") && host.envc &&
+  else if ((begins(host_execfn, "/dev/fd/") || equal(host_execfn, linux::kEngineLink)) && host.envc &&
            begins(text(host.envp[host.envc - 1]), linux::kHandoverName, &rest) &&
            parse_handover(rest, &handover))
     host.start = Start::Engine;
@@ -647,6 +687,14 @@ void start_main(void* argument) {
     host.envc--;
     p.execfn = handover.execfn;
     p.fd = handover.exe_fd;
+    if (handover.program_length) {
+      char* path = static_cast<char*>(engine_alloc(handover.program_length + 1));
+      __builtin_memcpy(path, handover.program, handover.program_length);
+      p.path = path;
+      p.fd = open_executable(path);
+      if (p.fd < 0 && p.fd != -EMFILE) cannot_run(host, path, p.fd);
+      if (p.fd < 0) p.fd = -1;
+    }
     g_options.stats = handover.flags & linux::kHandoverStats;
     g_options.interpret = handover.flags & linux::kHandoverInterpret;
     g_options.cache_read_only = handover.flags & linux::kHandoverCacheReadOnly;
@@ -667,7 +715,7 @@ void start_main(void* argument) {
     p.argc -= skip;
     if (!*p.execfn) p.execfn = path;
     p.fd = has_execfd ? static_cast<int>(host.aux[AT_EXECFD]) : -1;
-    if (p.fd < 0) p.fd = open_program(host, path);
+    if (p.fd < 0) open_program(host, p, path);
   } else {
     parse_command_line(host, p);
   }
@@ -680,6 +728,9 @@ void start_main(void* argument) {
   int engine_fd = handover.engine_fd;
   if (engine_fd < 0) engine_fd = open_engine(host);
   if (engine_fd >= 0) engine_fd = linux::hide_fd(engine_fd, linux::kEngineFd);
+  linux::identity_init(engine_fd);
+  task.files->engine_fd = engine_fd;
+  if (engine_fd >= 0 && engine_fd < linux::kFewDescriptors) linux::give_up_engine(task);
   int log = handover.log_fd;
   if (g_options.strace) log = start_strace(log, handover.strace_length);
   if (g_options.strace || g_options.stats || g_options.dump || g_options.lockstep || g_options.log == LogWanted::Always) {
@@ -690,11 +741,9 @@ void start_main(void* argument) {
     if (log >= 0) log = linux::hide_fd(log, linux::kLogFd);
   }
   if (log >= 0) set_log_fd(log);
-  task.files->engine_fd = engine_fd;
   task.files->log_fd = log;
   task.files->exe_fd = -1;
   task.files->cache_fd = -1;
-  linux::identity_init(engine_fd);
   if (g_options.interpret) run::set_interpret(true);
   if (g_options.lockstep) run::set_lockstep(g_options.lockstep);
   if (g_options.dump && !run::set_dump(g_options.dump))
@@ -716,11 +765,11 @@ void start_main(void* argument) {
   if (g_options.secure) remove_own_variables(p);
   if (p.cache_mode) work_on_cache(task, p.cache_mode, p.execfn);
 
-  if (p.fd < 0) {
-    p.fd = open_program(host, p.execfn);
+  if (p.fd < 0 && !p.path) {
+    open_program(host, p, p.execfn);
     u8 head[linux::kScriptHead];
     i64 n = host_syscall(__NR_pread64, static_cast<u64>(p.fd), ptr(head), sizeof head, 0);
-    if (linux::classify_file(head, n > 0 ? static_cast<size_t>(n) : 0) != linux::FileKind::GuestElf) {
+    if (p.fd >= 0 && linux::classify_file(head, n > 0 ? static_cast<size_t>(n) : 0) != linux::FileKind::GuestElf) {
       // A script, a program of the host: as if a guest had executed it.
       host_syscall(__NR_close, static_cast<u64>(p.fd));
       p.envp[p.envc] = 0;
@@ -728,9 +777,17 @@ void start_main(void* argument) {
       cannot_run(host, p.execfn, error);
     }
   }
-  p.fd = linux::hide_fd(p.fd, linux::kExeFd);
-  task.files->exe_fd = p.fd;
+  // The guest's own one is loaded from, and then copied if there is room.
+  const bool kept = handover.flags & linux::kHandoverKeepProgram;
+  if (p.fd >= 0 && !kept) p.fd = linux::hide_fd(p.fd, linux::kExeFd);
+  task.files->exe_fd = kept ? -1 : p.fd;
   load(host, p, task);
+  if (kept) {
+    i64 copy = host_syscall(__NR_fcntl, static_cast<u64>(p.fd), F_DUPFD_CLOEXEC, 0);
+    if (is_error(copy)) linux::remember_program(p.fd);
+    task.files->exe_fd = is_error(copy) ? -1 : linux::hide_fd(static_cast<int>(copy), linux::kExeFd);
+  }
+  if (task.files->exe_fd >= 0 && task.files->exe_fd < linux::kFewDescriptors) linux::give_up_program(task);
   envp.release();
   if (handover.seccomp_fd >= 0) restore_seccomp(task, handover.seccomp_fd);
   linux::start_initial_task(task);

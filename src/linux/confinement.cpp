@@ -11,7 +11,7 @@
 
 #include "base/host_syscall.h"
 #include "linux/handlers.h"
-#include "linux/identity.h"
+#include "linux/hidden_descriptors.h"
 #include "linux/user_memory.h"
 #include "run/execute.h"
 

@@ -14,7 +14,7 @@
 #include "linux/abi/open_flags.h"
 #include "linux/confinement.h"
 #include "linux/handlers.h"
-#include "linux/identity.h"
+#include "linux/hidden_descriptors.h"
 #include "linux/user_memory.h"
 
 namespace grus::linux {

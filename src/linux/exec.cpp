@@ -22,6 +22,7 @@
 #include "base/memory.h"
 #include "engine/options.h"
 #include "linux/handlers.h"
+#include "linux/hidden_descriptors.h"
 #include "linux/identity.h"
 #include "linux/loader/load.h"
 #include "linux/prefix.h"
@@ -95,7 +96,7 @@ i64 open_target(Task& task, int dirfd, const char* path, u64 flags, Target* t) {
     if (!(flags & kEmptyPath)) return -ENOENT;
     if (dirfd == AT_FDCWD) return -EACCES;
     if (is_hidden_fd(task, dirfd)) return -EBADF;
-    i64 copy = host_syscall(__NR_fcntl, static_cast<u64>(dirfd), F_DUPFD_CLOEXEC, 3);
+    i64 copy = host_syscall(__NR_fcntl, static_cast<u64>(dirfd), F_DUPFD_CLOEXEC, 0);
     if (is_error(copy)) return copy;
     t->path_only.fd = static_cast<int>(copy);
   } else {
@@ -144,13 +145,13 @@ i64 open_target(Task& task, int dirfd, const char* path, u64 flags, Target* t) {
       struct stat own;
       bool same = task.files->exe_fd >= 0 && !file_status(task.files->exe_fd, &own) && own.st_ino == t->st.st_ino &&
                   own.st_dev == t->st.st_dev;
-      fd = same ? host_syscall(__NR_fcntl, static_cast<u64>(task.files->exe_fd), F_DUPFD_CLOEXEC, 3) : fd;
+      fd = same ? host_syscall(__NR_fcntl, static_cast<u64>(task.files->exe_fd), F_DUPFD_CLOEXEC, 0) : fd;
       t->readable.fd = is_error(fd) ? -1 : static_cast<int>(fd);
       return 0;
     }
     u8 byte;
     if (host_syscall(__NR_pread64, static_cast<u64>(t->path_only.fd), ptr(&byte), 1, 0) < 0) return 0;
-    fd = host_syscall(__NR_fcntl, static_cast<u64>(t->path_only.fd), F_DUPFD_CLOEXEC, 3);
+    fd = host_syscall(__NR_fcntl, static_cast<u64>(t->path_only.fd), F_DUPFD_CLOEXEC, 0);
     if (is_error(fd)) return fd;
   }
   t->readable.fd = static_cast<int>(fd);
@@ -278,6 +279,11 @@ int save_seccomp(const Task& task) {
   return static_cast<int>(fd);
 }
 
+bool is_engine_path(const char* path) {
+  struct stat st;
+  return !host_syscall(__NR_stat, ptr(path), ptr(&st)) && is_engine_inode(st.st_dev, st.st_ino);
+}
+
 i64 host_exec(Task& task, int dirfd, const char* path, const u64* argv, const u64* envp, u64 flags) {
   signals_before_exec(task);
   // In the window: a signal that was taken for the guest must be delivered before the program that takes it
@@ -309,13 +315,13 @@ bool take_number(const char*& s, i64* n) {
 
 }  // namespace
 
-// GRUS_HANDOVER=version;exe;engine;log;seccomp;cache;flags;features;prefix length;strace length;PREFIXSTRACEEXECFN -
-// descriptors plus one, 0 for none.
-constexpr u64 kHandoverVersion = 4;
+// GRUS_HANDOVER=version;exe;engine;log;seccomp;cache;flags;features;prefix length;strace length;program length;
+// PREFIXSTRACEPROGRAMEXECFN - descriptors plus one, 0 for none.
+constexpr u64 kHandoverVersion = 5;
 
 size_t format_handover(char* out, size_t size, const Handover& h) {
   size_t name = sizeof kHandoverName - 1, execfn = __builtin_strlen(h.execfn);
-  if (name + 10 * 21 + h.prefix_length + h.strace_length + execfn + 1 > size) return 0;
+  if (name + 11 * 21 + h.prefix_length + h.strace_length + h.program_length + execfn + 1 > size) return 0;
   __builtin_memcpy(out, kHandoverName, name);
   char* at = out + name;
   at = put_number(at, kHandoverVersion);
@@ -325,20 +331,23 @@ size_t format_handover(char* out, size_t size, const Handover& h) {
   at = put_number(at, h.features);
   at = put_number(at, h.prefix_length);
   at = put_number(at, h.strace_length);
+  at = put_number(at, h.program_length);
   if (h.prefix_length) __builtin_memcpy(at, h.prefix, h.prefix_length);
   at += h.prefix_length;
   if (h.strace_length) __builtin_memcpy(at, h.strace, h.strace_length);
   at += h.strace_length;
+  if (h.program_length) __builtin_memcpy(at, h.program, h.program_length);
+  at += h.program_length;
   __builtin_memcpy(at, h.execfn, execfn + 1);
   return static_cast<size_t>(at - out) + execfn;
 }
 
 bool parse_handover(const char* s, Handover* h) {
-  i64 n[10];
+  i64 n[11];
   for (i64& v : n)
     if (!take_number(s, &v)) return false;
-  if (n[0] != kHandoverVersion || n[8] < 0 || n[9] < 0 || !n[1]) return false;
-  if (__builtin_strlen(s) < static_cast<size_t>(n[8]) + static_cast<size_t>(n[9])) return false;
+  if (n[0] != kHandoverVersion || n[8] < 0 || n[9] < 0 || n[10] < 0 || (!n[1] && !n[10])) return false;
+  if (__builtin_strlen(s) < static_cast<size_t>(n[8]) + static_cast<size_t>(n[9]) + static_cast<size_t>(n[10])) return false;
   h->exe_fd = static_cast<int>(n[1] - 1);
   h->engine_fd = static_cast<int>(n[2] - 1);
   h->log_fd = static_cast<int>(n[3] - 1);
@@ -350,9 +359,119 @@ bool parse_handover(const char* s, Handover* h) {
   h->prefix_length = static_cast<size_t>(n[8]);
   h->strace = s + n[8];
   h->strace_length = static_cast<size_t>(n[9]);
-  h->execfn = s + n[8] + n[9];
+  h->program = h->strace + n[9];
+  h->program_length = static_cast<size_t>(n[10]);
+  h->execfn = h->program + n[10];
   return true;
 }
+
+// What search_binary_handler() finds, with scripts replaced by their interpreters.
+namespace {
+
+enum class Kind : u8 {
+  Guest,       // for this engine
+  Privileged,  // the same, but it would gain privileges: by a handler with flag C if there is one
+  Host,        // for the host's execve
+  Unreadable,  // may be executed but not read: only the kernel can start it, through binfmt_misc
+};
+
+struct Found {
+  Target target;
+  Kind kind;
+  bool replaced = false;  // front[0 .. fronts) replace argv[0]
+  unsigned fronts = 0;
+  const char* front[3 * (kScriptDepth + 1)];
+  u8 heads[kScriptDepth + 1][kScriptHead];
+
+  void clear() {
+    target.path_only.close();
+    target.readable.close();
+    target.by_identity = replaced = false;
+    fronts = 0;
+  }
+};
+
+// `name` is what scripts see as their own, `inaccessible`: they cannot see it.
+i64 find_program(Task& task, int dirfd, const char* path, u64 flags, const char* name, bool inaccessible, Found* found) {
+  Target& target = found->target;
+  if (i64 error = open_target(task, dirfd, path, flags, &target)) return error;
+  found->kind = Kind::Unreadable;
+  if (target.readable.fd < 0) return 0;
+  found->kind = Kind::Host;
+  const char** front = found->front;
+  const char* interp = name;
+  for (unsigned depth = 0;; depth++) {
+    if (depth > kScriptDepth) return -ELOOP;
+    u8* head = found->heads[depth];
+    size_t size = read_head(target.readable.fd, head);
+    FileKind kind = classify_file(head, size);
+    if (kind == FileKind::GuestElf) break;
+    if (kind != FileKind::Script) return 0;
+    const char *interpreter, *argument;
+    if (parse_script(head, size, &interpreter, &argument)) return 0;
+    if (inaccessible) return -ENOENT;
+    // argv[0] of what was so far goes; before the rest come interpreter, argument and the script's name.
+    unsigned added = argument ? 3 : 2, kept = found->fronts ? found->fronts - 1 : 0;
+    for (unsigned i = kept; i-- > 0;) front[added + i] = front[1 + i];
+    front[0] = interpreter;
+    if (argument) front[1] = argument;
+    front[added - 1] = interp;
+    found->fronts = added + kept;
+    found->replaced = true;
+    interp = interpreter;
+    Target next;
+    const char* file = interpreter;
+    if (engine_options().prefix) file = look_below_prefix(file, true, static_cast<char*>(__builtin_alloca(kPrefixedPathMax)));
+    if (i64 error = open_target(task, AT_FDCWD, file, 0, &next)) return error;
+    if (next.readable.fd < 0) return 0;
+    // Nothing runs here yet that /proc/self/exe could stand for, and the engine would be given the same script again, for ever.
+    if (!runs_a_program(task) && is_engine_inode(next.st.st_dev, next.st.st_ino)) return -ELOOP;
+    target.path_only.take(next.path_only);
+    target.readable.take(next.readable);
+    target.st = next.st;
+  }
+  if (i64 error = check_guest_elf(target.readable.fd)) return error;
+  if (i64 error = check_capabilities(target.readable.fd)) return error;
+  // A script's privileges are its interpreter's.
+  found->kind = gains_privileges(target.st, target.readable.fd) ? Kind::Privileged : Kind::Guest;
+  return 0;
+}
+
+// The guest's descriptors are all in use: the same with a copy of them, some of which are closed. What was opened is gone afterwards;
+// the new engine opens the program by its path.
+struct Search {
+  Task* task;
+  int dirfd;
+  const char* path;
+  u64 flags;
+  const char* name;
+  bool inaccessible;
+  Found* found;
+  char* program;  // of kPathMax bytes; empty: it has no path
+  i64 error;
+};
+
+void search_beside(void* p) {
+  Search& s = *static_cast<Search*>(p);
+  if (engine_options().prefix && *s.path)
+    s.path = look_below_prefix(s.path, !(s.flags & kNoFollow), static_cast<char*>(__builtin_alloca(kPrefixedPathMax)));
+  s.error = find_program(*s.task, s.dirfd, s.path, s.flags, s.name, s.inaccessible, s.found);
+  Target& target = s.found->target;
+  s.program[0] = 0;
+  if (target.readable.fd >= 0) {
+    char link[32];
+    format_to(link, sizeof link, "/proc/self/fd/%d", target.readable.fd);
+    i64 n = host_syscall(__NR_readlinkat, static_cast<u64>(AT_FDCWD), ptr(link), ptr(s.program), kPathMax - 1);
+    s.program[n > 0 ? n : 0] = 0;
+    struct stat st;
+    if (host_syscall(__NR_stat, ptr(s.program), ptr(&st)) || st.st_dev != target.st.st_dev || st.st_ino != target.st.st_ino)
+      s.program[0] = 0;
+  }
+  target.path_only.close();
+  target.readable.close();
+}
+
+}  // namespace
 
 i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 guest_envp, u64 flags) {
   if (flags & ~(kEmptyPath | kNoFollow | kExecCheck)) return -EINVAL;
@@ -368,88 +487,61 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   const char* const called = path;
   if (engine_options().prefix && *path)
     path = look_below_prefix(path, !(flags & kNoFollow), static_cast<char*>(__builtin_alloca(kPrefixedPathMax)));
-  Target target;
-  if (i64 error = open_target(task, dirfd, path, flags, &target)) return error;
 
   // alloc_bprm(): what scripts see as their own name.
   const size_t name_size = length + 32;
   char* name = static_cast<char*>(__builtin_alloca(name_size));
-  bool inaccessible = false;
-  if (called[0] == '/' || dirfd == AT_FDCWD) {
+  const bool by_path = called[0] == '/' || dirfd == AT_FDCWD;
+  if (by_path)
     __builtin_memcpy(name, called, length + 1);
-  } else {
+  else
     format_to(name, name_size, *called ? "/dev/fd/%d/%s" : "/dev/fd/%d%s", dirfd, called);
-    inaccessible = host_syscall(__NR_fcntl, static_cast<u64>(dirfd), F_GETFD) & FD_CLOEXEC;
+  const bool inaccessible = !by_path && host_syscall(__NR_fcntl, static_cast<u64>(dirfd), F_GETFD) & FD_CLOEXEC;
+
+  Found found;
+  char* program = nullptr;
+  i64 error = find_program(task, dirfd, path, flags, name, inaccessible, &found);
+  if (error == -EMFILE) {
+    found.clear();
+    program = static_cast<char*>(__builtin_alloca(kPathMax));
+    Search search{&task, dirfd, path, flags, name, inaccessible, &found, program, 0};
+    if (!with_spare_descriptors(task, dirfd, search_beside, &search)) return -EMFILE;
+    error = search.error;
   }
+  if (error) return error;
+  Target& target = found.target;
 
   PointerArray argv, envp;
   auto exec_natively = [&]() -> i64 {
     if (i64 error = argv.read(guest_argv, 0, 0, 0)) return error;
     if (i64 error = envp.read(guest_envp, 0, 0, 0)) return error;
     if (target.by_identity) {
+      if (program) return -EMFILE;
       // By that name the host would execute the engine. ENOENT: a handler that wants a path, which this descriptor has not.
       i64 error = host_exec(task, target.path_only.fd, "", argv.data, envp.data, kEmptyPath);
       return error == -ENOENT ? -ENOEXEC : error;
     }
     return host_exec(task, dirfd, path, argv.data, envp.data, flags);
   };
-  // May be executed but not read: only the kernel can start it, through binfmt_misc.
-  if (target.readable.fd < 0) {
+  if (found.kind == Kind::Unreadable) {
     i64 error = exec_natively();
     return error == -ENOEXEC ? -EACCES : error;
   }
-
-  // search_binary_handler(), with scripts replaced by their interpreters. front[0 .. fronts) replace argv[0].
-  u8 heads[kScriptDepth + 1][kScriptHead];
-  const char* front[3 * (kScriptDepth + 1)];
-  unsigned fronts = 0;
-  const char* interp = name;
-  bool replaced = false;
-  for (unsigned depth = 0;; depth++) {
-    if (depth > kScriptDepth) return -ELOOP;
-    u8* head = heads[depth];
-    size_t size = read_head(target.readable.fd, head);
-    FileKind kind = classify_file(head, size);
-    if (kind == FileKind::GuestElf) break;
-    if (kind != FileKind::Script) return exec_natively();
-    const char *interpreter, *argument;
-    if (parse_script(head, size, &interpreter, &argument)) return exec_natively();
-    if (inaccessible) return -ENOENT;
-    // argv[0] of what was so far goes; before the rest come interpreter, argument and the script's name.
-    unsigned added = argument ? 3 : 2, kept = fronts ? fronts - 1 : 0;
-    for (unsigned i = kept; i-- > 0;) front[added + i] = front[1 + i];
-    front[0] = interpreter;
-    if (argument) front[1] = argument;
-    front[added - 1] = interp;
-    fronts = added + kept;
-    replaced = true;
-    interp = interpreter;
-    Target next;
-    const char* file = interpreter;
-    if (engine_options().prefix) file = look_below_prefix(file, true, static_cast<char*>(__builtin_alloca(kPrefixedPathMax)));
-    if (i64 error = open_target(task, AT_FDCWD, file, 0, &next)) return error;
-    if (next.readable.fd < 0) return exec_natively();
-    // Nothing runs here yet that /proc/self/exe could stand for, and the engine would be given the same script again, for ever.
-    if (task.files->exe_fd < 0 && is_engine_inode(next.st.st_dev, next.st.st_ino)) return -ELOOP;
-    target.path_only.take(next.path_only);
-    target.readable.take(next.readable);
-    target.st = next.st;
-  }
-  if (i64 error = check_guest_elf(target.readable.fd)) return error;
+  if (found.kind == Kind::Host) return exec_natively();
   if (flags & kExecCheck) return 0;
-  if (i64 error = check_capabilities(target.readable.fd)) return error;
   // The engine through its own descriptor gains nothing: the file's own privileges take a handler with flag
-  // C. A script's are its interpreter's.
-  if (gains_privileges(target.st, target.readable.fd)) {
+  // C.
+  if (found.kind == Kind::Privileged) {
     i64 error = exec_natively();
     if (error != -ENOEXEC) return error;
   }
-  int engine = task.files->engine_fd;
-  if (engine < 0) return exec_natively();  // started by binfmt_misc without /proc: there is a handler
+  // Without a descriptor of the engine: by its name. Without that, too: started by binfmt_misc without /proc, there is a handler.
+  const int engine = task.files->engine_fd;
+  if (engine < 0 && !is_engine_path(kEngineLink)) return exec_natively();
 
   const EngineOptions& options = engine_options();
-  if (i64 error = argv.read(guest_argv, replaced ? 1 : 0, fronts, 0)) return error;
-  for (unsigned i = 0; i < fronts; i++) argv.data[i] = ptr(front[i]);
+  if (i64 error = argv.read(guest_argv, found.replaced ? 1 : 0, found.fronts, 0)) return error;
+  for (unsigned i = 0; i < found.fronts; i++) argv.data[i] = ptr(found.front[i]);
   if (i64 error = envp.read(guest_envp, 0, 0, 1)) return error;
   Descriptor seccomp(save_seccomp(task));
   if (seccomp.fd < -1) return seccomp.fd;
@@ -469,8 +561,24 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   handover.strace = options.strace;
   handover.strace_length = options.strace ? __builtin_strlen(options.strace) : 0;
   handover.execfn = name;
+  int kept = -1;
+  if (program) {
+    // A descriptor that the guest executes has a number already; else the new engine opens the program by its path.
+    const bool by_descriptor = !*path && !found.replaced &&
+                               !(host_syscall(__NR_fcntl, static_cast<u64>(dirfd), F_GETFL) & O_PATH);
+    if (!by_descriptor && !*program) return -EMFILE;
+    if (by_descriptor) {
+      handover.exe_fd = dirfd;
+      if (!inaccessible) kept = dirfd;
+    } else {
+      handover.program = program;
+      handover.program_length = __builtin_strlen(program);
+    }
+  }
+  if (kept >= 0) handover.flags |= kHandoverKeepProgram;
   if (handover.prefix_length > kPathMax || handover.strace_length > kPathMax) return -E2BIG;
-  const size_t variable_size = handover.prefix_length + handover.strace_length + __builtin_strlen(name) + 256;
+  const size_t variable_size =
+      handover.prefix_length + handover.strace_length + handover.program_length + __builtin_strlen(name) + 300;
   char* variable = static_cast<char*>(__builtin_alloca(variable_size));
   if (!format_handover(variable, variable_size, handover)) return -E2BIG;
   envp.data[envp.size] = ptr(variable);
@@ -479,8 +587,10 @@ i64 exec_program(Task& task, int dirfd, u64 guest_path, u64 guest_argv, u64 gues
   target.path_only.close();
   const int passed[] = {handover.exe_fd, engine, handover.log_fd, seccomp.fd, handover.cache_fd};
   for (int fd : passed) set_close_on_exec(fd, false);
-  i64 error = host_exec(task, engine, "", argv.data, envp.data, kEmptyPath);
-  for (int fd : passed) set_close_on_exec(fd, true);
+  error = engine >= 0 ? host_exec(task, engine, "", argv.data, envp.data, kEmptyPath)
+                      : host_exec(task, AT_FDCWD, kEngineLink, argv.data, envp.data, 0);
+  for (int fd : passed)
+    if (fd != kept) set_close_on_exec(fd, true);
   return error;
 }
 

@@ -21,10 +21,15 @@ struct Handover {
   size_t prefix_length;
   const char* strace;  // EngineOptions::strace, not terminated
   size_t strace_length;
+  const char* program;  // to be opened, when exe_fd is -1; not terminated
+  size_t program_length;
   const char* execfn;  // the rest of the variable: AT_EXECFN points here
 };
 inline constexpr u32 kHandoverStats = 2, kHandoverInterpret = 4, kHandoverCacheReadOnly = 8;
+inline constexpr u32 kHandoverKeepProgram = 16;  // exe_fd is the guest's and stays open
 inline constexpr u32 kHandoverLockstepShift = 8;  // --lockstep's number in the bits from here
+// What executes the engine when it has no descriptor of itself.
+inline constexpr char kEngineLink[] = "/proc/self/exe";
 inline constexpr char kHandoverName[] = "GRUS_HANDOVER=";
 
 // Writes the whole variable, NUL-terminated; 0 when it does not fit, else its length.

@@ -6,14 +6,14 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
-#include <linux/resource.h>
 #include <linux/stat.h>
 
 #include "base/guest_memory.h"
 #include "base/host_syscall.h"
 #include "base/log.h"
+#include "base/memory.h"
+#include "linux/hidden_descriptors.h"
 #include "linux/proc/files.h"
-#include "run/execute.h"
 
 namespace grus::linux {
 namespace {
@@ -23,6 +23,9 @@ constexpr u64 kPathMax = 4096;
 constexpr unsigned kMaxLinks = 40;  // MAXSYMLINKS
 
 u64 g_engine_dev, g_engine_ino;  // ino 0: unknown
+// The program, once its descriptor was given up.
+const char* g_program_path;
+u64 g_program_dev, g_program_ino;
 
 u64 fd_argument(int fd) { return static_cast<u64>(static_cast<i64>(fd)); }
 void close_fd(i64 fd) { host_syscall(__NR_close, static_cast<u64>(fd)); }
@@ -35,6 +38,11 @@ const char* last_component(const char* path) {
   return last;
 }
 bool is_exe(const char* name) { return name[0] == 'e' && name[1] == 'x' && name[2] == 'e' && !name[3]; }
+
+bool same_text(const char* a, const char* b) {
+  while (*a && *a == *b) a++, b++;
+  return *a == *b;
+}
 
 bool copy_path(char (&out)[kPathMax], const char* guest) {
   size_t length;
@@ -74,15 +82,73 @@ i32 pid_of_directory(int dir) {
   return 0;
 }
 
-// "fd/<the hidden descriptor>" relative to the directory of the process in procfs.
+// "fd/<the hidden descriptor>" relative to the directory of the process in procfs; of this process also the path that it was given
+// up for, which is empty (and ENOENT) once it leads elsewhere.
 struct HiddenName {
-  char text[24];
+  char buffer[24];
+  const char* text = buffer;
+  const char* path = nullptr;  // what the link says, when `text` is no link
   HiddenName(const Task& task, int dir) {
     int own = task.files->exe_fd;
-    int fd = own != kExeFd && pid_of_directory(dir) == task.pid ? own : kExeFd;
-    format_to(text, sizeof text, "fd/%d", fd);
+    bool ours = false;
+    if (own != kExeFd) {
+      const i32 pid = pid_of_directory(dir);
+      // with_spare_descriptors: a process of its own, for a moment.
+      ours = pid && (pid == task.pid || pid == static_cast<i32>(host_syscall(__NR_getpid)));
+    }
+    if (ours && own < 0 && g_program_path) {
+      struct stat st;
+      const bool there = !host_syscall(__NR_stat, ptr(g_program_path), ptr(&st)) && st.st_dev == g_program_dev && st.st_ino == g_program_ino;
+      text = there ? g_program_path : "";
+      path = g_program_path;
+    } else {
+      format_to(buffer, sizeof buffer, "fd/%d", ours ? own : kExeFd);
+    }
   }
 };
+
+// The usual names of this process's own link, which need no descriptor to be looked at: there may be none left.
+class OwnProgram {
+ public:
+  // Also when `path` does not lead to the engine: then it is nobody's.
+  OwnProgram(const Task& task, const char* path) {
+    char with_pid[24];
+    format_to(with_pid, sizeof with_pid, "/proc/%d/exe", task.pid);
+    const char* const names[] = {"/proc/self/exe", "/proc/thread-self/exe", with_pid};
+    for (const char* name : names) found_ |= same_text(path, name);
+    if (!found_) return;
+    if (task.files->exe_fd >= 0) {
+      format_to(link_, sizeof link_, "/proc/self/fd/%d", task.files->exe_fd);
+    } else if (g_program_path) {
+      given_up_ = true;
+    } else {
+      found_ = false;
+    }
+  }
+  explicit operator bool() const { return found_; }
+  // To be opened and looked at; "" (ENOENT) when it is no longer where it was.
+  const char* path() const {
+    if (!given_up_) return link_;
+    struct stat st;
+    const bool there = !host_syscall(__NR_stat, ptr(g_program_path), ptr(&st)) && st.st_dev == g_program_dev && st.st_ino == g_program_ino;
+    return there ? g_program_path : "";
+  }
+  i64 read_link(char* buffer, u64 size) const {
+    if (!given_up_) return host_syscall(__NR_readlink, ptr(link_), ptr(buffer), size);
+    u64 n = __builtin_strlen(g_program_path);
+    if (n > size) n = size;
+    return copy_to_guest(GuestAddr(ptr(buffer)), g_program_path, n) ? -EFAULT : static_cast<i64>(n);
+  }
+
+ private:
+  char link_[32] = "";
+  bool found_ = false, given_up_ = false;
+};
+
+bool is_engine(int dirfd, const char* path) {
+  struct stat st;
+  return !host_syscall(__NR_newfstatat, fd_argument(dirfd), ptr(path), ptr(&st), 0) && is_engine_inode(st.st_dev, st.st_ino);
+}
 
 // Opens the directory part of `path`; its name is left in *last.
 i64 open_parent(int dirfd, char* path, const char** last) {
@@ -158,6 +224,12 @@ i64 after_open(Task& task, i64 fd, int dirfd, const char* guest_path, u64 flags,
   if (is_engine_inode(st.st_dev, st.st_ino)) {
     char path[kPathMax];
     if (!copy_path(path, guest_path)) return fd;
+    if (OwnProgram own{task, path}; own && !(flags & O_NOFOLLOW)) {
+      const i64 opened = reopen(AT_FDCWD, own.path());
+      if (opened != -EMFILE) return replace_fd(fd, opened, flags);
+      close_fd(fd);  // which was the last number
+      return reopen(AT_FDCWD, own.path());
+    }
     i64 dir = find_exe_directory(dirfd, path, !(flags & O_NOFOLLOW));
     if (is_error(dir)) return fd;
     HiddenName name(task, static_cast<int>(dir));
@@ -181,69 +253,35 @@ bool is_engine_inode(u64 dev, u64 ino) { return ino == g_engine_ino && dev == g_
 
 void identity_init(int engine_fd) {
   struct stat st;
-  if (engine_fd < 0 || host_syscall(__NR_fstat, fd_argument(engine_fd), ptr(&st))) return;
+  if (engine_fd >= 0 ? host_syscall(__NR_fstat, fd_argument(engine_fd), ptr(&st)) : host_syscall(__NR_stat, ptr("/proc/self/exe"), ptr(&st)))
+    return;
   g_engine_dev = st.st_dev;
   g_engine_ino = st.st_ino;
 }
 
-// The soft limit on descriptors is often 1024 with a hard one far above: it is lifted for the moment.
-int hide_fd(int fd, int wanted) {
-  if (fd == wanted) {
-    host_syscall(__NR_fcntl, fd_argument(fd), F_SETFD, FD_CLOEXEC);
-    return fd;
-  }
-  struct {
-    u64 soft, hard;
-  } limit{}, lifted;
-  i64 copy = host_syscall(__NR_fcntl, fd_argument(fd), F_DUPFD_CLOEXEC, static_cast<u64>(wanted));
-  if (copy == -EINVAL && !host_syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, ptr(&limit))) {
-    lifted = limit;
-    u64 needed = static_cast<u64>(wanted) + 8;
-    lifted.soft = limit.hard < needed ? limit.hard : needed;
-    bool lift = lifted.soft > limit.soft;
-    if (lift) host_syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, ptr(&lifted));
-    u64 at = lifted.soft > static_cast<u64>(wanted) ? static_cast<u64>(wanted) : lifted.soft - 1;
-    for (; at > 2; at--) {
-      copy = host_syscall(__NR_fcntl, fd_argument(fd), F_DUPFD_CLOEXEC, at);
-      if (!is_error(copy)) break;
-    }
-    if (lift) host_syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, ptr(&limit));
-  }
-  if (is_error(copy)) {
-    host_syscall(__NR_fcntl, fd_argument(fd), F_SETFD, FD_CLOEXEC);
-    return fd;
-  }
-  close_fd(fd);
-  return static_cast<int>(copy);
+bool remember_program(int fd) {
+  struct stat st;
+  char link[32];
+  format_to(link, sizeof link, "/proc/self/fd/%d", fd);
+  char path[kPathMax];
+  const i64 n = host_syscall(__NR_readlinkat, static_cast<u64>(AT_FDCWD), ptr(link), ptr(path), sizeof path - 1);
+  if (n <= 0 || host_syscall(__NR_fstat, fd_argument(fd), ptr(&st))) return false;
+  path[n] = 0;
+  char* kept = static_cast<char*>(engine_alloc(static_cast<size_t>(n) + 1));
+  __builtin_memcpy(kept, path, static_cast<size_t>(n) + 1);
+  g_program_dev = st.st_dev;
+  g_program_ino = st.st_ino;
+  g_program_path = kept;
+  return true;
 }
-
-bool is_hidden_fd(const Task& task, int fd) {
-  return fd >= 0 && (fd == task.files->engine_fd || fd == task.files->exe_fd || fd == task.files->log_fd ||
-                     fd == task.files->cache_fd);
-}
-
-i64 move_hidden_fd(Task& task, int fd) {
-  Files& files = *task.files;
-  LockGuard guard(files.lock);
-  int* const places[] = {&files.engine_fd, &files.exe_fd, &files.log_fd, &files.cache_fd};
-  for (int* place : places) {
-    if (*place != fd) continue;
-    i64 copy = host_syscall(__NR_fcntl, fd_argument(fd), F_DUPFD_CLOEXEC, static_cast<u64>(fd) + 1);
-    for (int at = fd - 1; is_error(copy) && at > 2; at--)
-      copy = host_syscall(__NR_fcntl, fd_argument(fd), F_DUPFD_CLOEXEC, static_cast<u64>(at));
-    if (is_error(copy)) return copy;
-    *place = static_cast<int>(copy);
-    if (place == &files.log_fd) set_log_fd(*place);
-    if (place == &files.cache_fd) run::move_translation_cache(fd, *place);
-  }
-  return 0;
-}
+bool runs_a_program(const Task& task) { return task.files->exe_fd >= 0 || g_program_path; }
 
 i64 identity_resolve_exe(Task& task, int dirfd, const char* path, bool follow) {
   char copy[kPathMax];
   size_t length = __builtin_strlen(path);
   if (length >= kPathMax) return -ENOENT;
   __builtin_memcpy(copy, path, length + 1);
+  if (OwnProgram own{task, copy}; own && follow) return host_syscall(__NR_openat, fd_argument(AT_FDCWD), ptr(own.path()), O_PATH | O_CLOEXEC);
   i64 dir = find_exe_directory(dirfd, copy, follow);
   if (is_error(dir)) return dir;
   HiddenName name(task, static_cast<int>(dir));
@@ -272,10 +310,18 @@ i64 identity_openat2(Task& task, int dirfd, const char* path, const void* how, u
 i64 identity_readlinkat(Task& task, int dirfd, const char* path, char* buffer, u64 size) {
   char copy[kPathMax];
   if (ends_in_exe(copy, path)) {
+    if (OwnProgram own{task, copy}; own && is_engine(dirfd, copy)) return own.read_link(buffer, size);
     i64 dir = engine_exe_directory(dirfd, copy);
     if (!is_error(dir)) {
       HiddenName name(task, static_cast<int>(dir));
-      i64 n = host_syscall(__NR_readlinkat, static_cast<u64>(dir), ptr(name.text), ptr(buffer), size);
+      i64 n;
+      if (name.path) {
+        n = static_cast<i64>(__builtin_strlen(name.path));
+        if (static_cast<u64>(n) > size) n = static_cast<i64>(size);
+        if (copy_to_guest(GuestAddr(ptr(buffer)), name.path, static_cast<u64>(n))) n = -EFAULT;
+      } else {
+        n = host_syscall(__NR_readlinkat, static_cast<u64>(dir), ptr(name.text), ptr(buffer), size);
+      }
       close_fd(dir);
       return n;
     }
@@ -296,6 +342,8 @@ i64 identity_fstatat(Task& task, int dirfd, const char* path, void* host_stat, u
   if (is_engine_inode(st->st_dev, st->st_ino)) {
     char copy[kPathMax];
     if (!copy_path(copy, path) || !*copy) return 0;
+    if (OwnProgram own{task, copy}; own && !(flags & kNoFollow))
+      return host_syscall(__NR_newfstatat, fd_argument(AT_FDCWD), ptr(own.path()), ptr(host_stat), 0);
     i64 dir = find_exe_directory(dirfd, copy, !(flags & kNoFollow));
     if (is_error(dir)) return 0;
     HiddenName name(task, static_cast<int>(dir));
@@ -317,6 +365,8 @@ i64 identity_statx(Task& task, int dirfd, const char* path, u64 flags, u64 mask,
   if (is_engine_inode(dev, x.stx_ino)) {
     char copy[kPathMax];
     if (!copy_path(copy, path) || !*copy) return 0;
+    if (OwnProgram own{task, copy}; own && !(flags & kNoFollow))
+      return host_syscall(__NR_statx, fd_argument(AT_FDCWD), ptr(own.path()), flags & ~kEmptyPath, mask, ptr(statx_out));
     i64 dir = find_exe_directory(dirfd, copy, !(flags & kNoFollow));
     if (is_error(dir)) return 0;
     HiddenName name(task, static_cast<int>(dir));
@@ -333,6 +383,8 @@ i64 identity_faccessat(Task& task, int dirfd, const char* path, u64 mode, u64 fl
   char copy[kPathMax];
   i64 n = flags ? 439 /* faccessat2 */ : __NR_faccessat;
   if (!(flags & kNoFollow) && ends_in_exe(copy, path)) {
+    if (OwnProgram own{task, copy}; own && is_engine(dirfd, copy))
+      return host_syscall(n, fd_argument(AT_FDCWD), ptr(own.path()), mode, flags & ~kEmptyPath);
     i64 dir = engine_exe_directory(dirfd, copy);
     if (!is_error(dir)) {
       HiddenName name(task, static_cast<int>(dir));

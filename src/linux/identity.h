@@ -29,22 +29,12 @@ i64 identity_statx(Task& task, int dirfd, const char* path, u64 flags, u64 mask,
 // flags != 0 uses faccessat2.
 i64 identity_faccessat(Task& task, int dirfd, const char* path, u64 mode, u64 flags);
 
-// Descriptors that belong to the engine: EBADF for the guest, absent from listings. A dup onto one moves it
-// away first (move_hidden_fd; 0 or -errno).
-bool is_hidden_fd(const Task& task, int fd);
-i64 move_hidden_fd(Task& task, int fd);
+// The program's descriptor is given up: its path stands for it from now on. false: it has none that can be found out.
+bool remember_program(int fd);
+bool runs_a_program(const Task& task);  // not yet, while the command line's first one is looked for
 
-// Where hidden descriptors live when the limits allow: just above the usual soft limit, where a guest that
-// opens all it may does not meet them. Not higher: fork copies the descriptor table up to the highest.
-inline constexpr int kEngineFd = 1024;
-inline constexpr int kExeFd = 1025;
-inline constexpr int kLogFd = 1026;
-inline constexpr int kCacheFd = 1027;
-// Moves `fd` to `wanted`, or as high as the limits allow; close-on-exec. Returns the new number, -errno on
-// failure.
-int hide_fd(int fd, int wanted);
-
-// The engine's executable: set once at start from a descriptor of it.
+// The engine's executable: set once at start from a descriptor of it, or without one (-1) from
+// its name in /proc.
 void identity_init(int engine_fd);
 
 // For exec: `fd` is an O_PATH descriptor of what (dirfd, path, flags) names and turned out to be the engine's
