@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Descriptors: the engine's own few live among the guest's numbers and must neither be seen nor lost. That
-// dispatch answers EBADF for them covers every call that takes one; here are the calls that name descriptors
-// in another way (close_range, dup3's target, the listing of /proc/PID/fd) and those that copy the table. Out
-// of spec: /proc/self/fd/N of an engine's descriptor can be opened by somebody who guesses N; pidfd_getfd
-// too.
+// dispatch answers EBADF for them covers every call that takes one; here are close_range, dup3's target, the
+// listing of /proc/PID/fd, and the calls that copy the table. Calls that name one in another way are hidden_names.h's.
 #include <asm/errno.h>
 #include <linux/close_range.h>
 #include <linux/fcntl.h>
@@ -15,6 +13,7 @@
 #include "linux/confinement.h"
 #include "linux/handlers.h"
 #include "linux/hidden_descriptors.h"
+#include "linux/hidden_names.h"
 #include "linux/user_memory.h"
 
 namespace grus::linux {
@@ -56,26 +55,6 @@ int descriptor_name(const char* name, size_t size) {
     value = value * 10 + (name[i] - '0');
   }
   return i ? value : -1;
-}
-
-// Is `directory` some process's /proc/PID/fd or fdinfo?
-bool lists_descriptors(int directory) {
-  char link[32], target[64];
-  size_t n = sizeof link;
-  link[--n] = 0;
-  unsigned v = static_cast<unsigned>(directory);
-  do link[--n] = static_cast<char>('0' + v % 10);
-  while (v /= 10);
-  static constexpr char prefix[] = "/proc/self/fd/";
-  n -= sizeof prefix - 1;
-  __builtin_memcpy(link + n, prefix, sizeof prefix - 1);
-  const i64 length =
-      host_syscall(__NR_readlinkat, static_cast<u64>(AT_FDCWD), ptr(link + n), ptr(target), sizeof target);
-  if (length < 4) return false;
-  auto ends_with = [&](const char* tail, i64 size) {
-    return length > size && __builtin_memcmp(target + length - size, tail, static_cast<size_t>(size)) == 0;
-  };
-  return ends_with("/fd", 3) || ends_with("/fdinfo", 7);
 }
 
 }  // namespace
@@ -140,7 +119,6 @@ i64 sys_getdents64(Task& task, const u64 (&a)[6]) {
     // Cut out the entries whose name is the number of a hidden descriptor, if this is a list of descriptors
     // at all. The entry before takes the offset of the one that is gone, so that a seek goes on behind it.
     i64 kept = size;
-    int lists = -1;
     for (i64 at = 0; at < kept;) {
       DirectoryEntry entry;
       char name[12] = {};
@@ -150,9 +128,7 @@ i64 sys_getdents64(Task& task, const u64 (&a)[6]) {
       if (copy_from_guest(name, GuestAddr(a[1] + static_cast<u64>(at) + kNameOffset), room < 11 ? room : 11))
         return size;
       const int number = descriptor_name(name, sizeof name);
-      if (number >= 0 && is_hidden_fd(task, number)) {
-        if (lists < 0) lists = lists_descriptors(fd(a[0]));
-        if (lists == 0) return size;
+      if (number >= 0 && is_hidden_in(task, fd(a[0]), number)) {
         const u64 to = a[1] + static_cast<u64>(at), from = to + entry.length;
         for (u64 i = 0; i < static_cast<u64>(kept - at) - entry.length;
              i += 8) {  // records are multiples of 8

@@ -6,6 +6,7 @@
 // is common to many calls is done here from the argument letters, so that no handler can forget it: tags of
 // pointers go, pointers into the engine lead nowhere, the engine's descriptors do not exist. Deliberately not here: ptrace stops, audit.
 #include <asm/errno.h>
+#include <linux/fcntl.h>
 
 #include "base/address_map.h"
 #include "base/host_syscall.h"
@@ -13,6 +14,7 @@
 #include "linux/blocking_syscall.h"
 #include "linux/handlers.h"
 #include "linux/hidden_descriptors.h"
+#include "linux/hidden_names.h"
 #include "linux/passed_vectors.h"
 #include "linux/seccomp_filter.h"
 #include "linux/strace.h"
@@ -32,6 +34,8 @@ struct Row {
   u8 descriptors = 0;  // bit n: argument n is a descriptor
   u8 vector = 0;       // of an iovec array; its length is the next argument
   u8 message = 0;      // of a struct msghdr
+  u8 names = 0;        // bit n: argument n is a string; what is before it may be the directory that it is relative to
+  u8 directories = 0;  // bit n: argument n is one
 };
 
 constexpr u8 letters(const char* arguments, const char* wanted) {
@@ -50,7 +54,9 @@ constexpr Row make_row(SyscallHandler handler, int host, int error, Action actio
              letters(arguments, "v"),
              letters(arguments, "da"),
              letters(arguments, "e"),
-             letters(arguments, "h")};
+             letters(arguments, "h"),
+             letters(arguments, "s"),
+             letters(arguments, "a")};
 }
 
 struct Table {
@@ -96,6 +102,17 @@ bool names_hidden_fd(const Task& task, const Row& row, const u64 (&a)[6]) {
   return false;
 }
 
+// /proc/self/fd/N and the like.
+bool names_hidden_path(const Task& task, const Row& row, const u64 (&a)[6]) {
+  for (unsigned mask = row.names; mask; mask &= mask - 1) {
+    const int n = __builtin_ctz(mask);
+    if (row.host == __NR_symlinkat && n == 0) continue;  // is not looked up
+    const bool relative = n > 0 && row.directories >> (n - 1) & 1;
+    if (path_names_hidden_fd(task, relative ? static_cast<int>(a[n - 1]) : AT_FDCWD, a[n])) return true;
+  }
+  return false;
+}
+
 void remove_tags(u64 (&a)[6], unsigned mask) {
   for (; mask; mask &= mask - 1) {
     u64& p = a[__builtin_ctz(mask)];
@@ -133,6 +150,8 @@ void remove_tags(u64 (&a)[6], unsigned mask) {
   for (unsigned mask = row.pointers; mask; mask &= mask - 1)
     if (address_map::in_arena(a[__builtin_ctz(mask)])) [[unlikely]]
       a[__builtin_ctz(mask)] = address_map::kNeverMapped;
+  if (row.names && names_hidden_path(task, row, a)) return -ENOENT;
+  if (row.message && row.host == __NR_sendmsg && message_names_hidden_fd(task, a[1])) return -EBADF;
   switch (row.action) {
     case Action::Pass:
     case Action::Block:
