@@ -81,7 +81,7 @@ Guest::Guest(u64 seed) : pristine_(kWorkSize) {
   thread_ = new (memory + run::kReturnStackBytes) run::ThreadState{};
   g_thread = thread_;
   run::prepare_thread(*thread_, reinterpret_cast<u64>(memory), reinterpret_cast<u64>(memory) + run::kReturnStackBytes);
-  run::guest_range_executable(kCode, kCode + kCodeSize, true);
+  run::guest_range_executable(kCode, kCode + kCodeSize);
 
   // Translated code has no C stack.
   static u8 signal_stack[64 << 10];
