@@ -348,6 +348,9 @@ void execute(ThreadState& t) {
   // A signal may have come between an exit that wanted to be linked and now: cpu.pc is not where that exit led.
   t.exit_reason = static_cast<u32>(ExitReason::Lookup);
   t.nzcv_unknown = false;
+  // A handler, a frame that sigreturn took, a program's entry: ERET strips what is in ELR (Arm ARM, AArch64.ExceptionReturn:
+  // BranchAddr).
+  cpu.pc = GuestAddr(cpu.pc).untagged().v;
   if (lockstep()) return execute_in_lockstep(t);
   for (;;) {
     if (t.interrupt) return settle_nzcv(t);

@@ -199,10 +199,22 @@ FUNCTION grus_return_bottom
   jmp grus_exit_lookup
 
 // rax = guest pc, rcx = a quarter of the offset of the entry of the lookup table that is not it: the one beside it is its second chance.
+// A target with a tag goes where it goes without: bit 55 fills the top byte (Arm ARM, AArch64.BranchAddr; Linux sets TCR_EL1.TBI0 and
+// leaves TBID0 clear, arch/arm64/mm/proc.S). No entry of the table has a tag.
 FUNCTION grus_indirect_miss
   xor $4, %ecx
   cmp GRUS_LOOKUP(%rbp, %rcx, 4), %rax
-  jne grus_exit_indirect
+  jne 1f
+  jmp *(GRUS_LOOKUP + 8)(%rbp, %rcx, 4)
+1:mov %rax, %rcx
+  shl $8, %rcx
+  sar $8, %rcx
+  cmp %rcx, %rax
+  je grus_exit_indirect
+  mov %rcx, %rax
+  and $(((1 << GRUS_LOOKUP_BITS) - 1) << 2), %ecx
+  cmp GRUS_LOOKUP(%rbp, %rcx, 4), %rax
+  jne grus_indirect_miss
   jmp *(GRUS_LOOKUP + 8)(%rbp, %rcx, 4)
 
 // rax = Op << 32 | word, rcx = guest pc; the return address is on the prediction stack.
