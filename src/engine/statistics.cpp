@@ -23,8 +23,9 @@ void report_statistics() {
   if (!engine_options().stats) return;
   if (run::lockstep()) {
     const run::LockstepCounts& l = run::lockstep_counts();
-    log_raw("grus: pid %u: lockstep compared %lu instructions of %lu regions, %lu by semantics alone\n",
-            static_cast<unsigned>(host_syscall(__NR_getpid)), l.compared, l.regions, l.skipped);
+    log_raw("grus: pid %u: lockstep compared %lu instructions of %lu regions, %lu by semantics alone; NZCV kept at the end of %lu runs of regions, not "
+            "at that of %lu\n",
+            static_cast<unsigned>(host_syscall(__NR_getpid)), l.compared, l.regions, l.skipped, l.nzcv_compared, l.nzcv_dead);
   }
   const run::Statistics& s = run::statistics();
   u64 per_insn = s.translated_insns ? s.translate_ns * 10 / s.translated_insns : 0;

@@ -4,8 +4,9 @@
 // branches, calls and jumps to other regions (RegionBuilder::set_lockstep), so both take one short path
 // upwards that ends at the same place.
 //
-// NZCV is kept twice, once as each side left it: translated code may leave NZCV that it takes to be dead
-// anyhow, and a reader that should not exist shows as a difference of what it computes.
+// NZCV: where a path overwrites them before it reads them, the translated code begins with the opposite of what the semantics end
+// with. So they agree at the end only if it kept them, and whether it did does not depend on luck. Where it has not, it takes
+// them to be dead: then whoever reads them next, an instruction or a system call, is what the report is about.
 #include "run/lockstep.h"
 
 #include "base/guest_memory.h"
@@ -146,13 +147,22 @@ struct Path {
   u32 word[a64_to_x64::kMaxRegionInsns + 1];
   unsigned count;
   bool clock;
+  bool reads_nzcv, writes_nzcv;  // reads: what the path began with
 };
 [[gnu::section(".bss.tables")]] Path g_path;
+
+void add_to_path(u64 pc, u32 word) {
+  a64::RowTraits traits = a64::kTraits[static_cast<unsigned>(a64::decode(word))];
+  g_path.pc[g_path.count] = pc;
+  g_path.word[g_path.count++] = word;
+  g_path.reads_nzcv |= traits.reads_nzcv() && !g_path.writes_nzcv;
+  g_path.writes_nzcv |= traits.writes_nzcv();
+}
 
 // From cpu.pc to where the region's translation leaves, or before `stop`, at most `most` instructions.
 void run_path(CpuState& cpu, const Code& code, u64 stop, unsigned most) {
   g_path.count = 0;
-  g_path.clock = false;
+  g_path.clock = g_path.reads_nzcv = g_path.writes_nzcv = false;
   cpu.exception.kind = ExceptionKind::None;
   while (g_path.count < most) {
     u64 pc = cpu.pc;
@@ -161,8 +171,7 @@ void run_path(CpuState& cpu, const Code& code, u64 stop, unsigned most) {
     u32 word;
     if (load_guest(GuestAddr(pc), &word)) break;  // unmapped by another thread since it was translated
     a64::Op op = a64::decode(word);
-    g_path.pc[g_path.count] = pc;
-    g_path.word[g_path.count++] = word;
+    add_to_path(pc, word);
     g_path.clock |= op == a64::Op::MRS_CNTVCT_EL0 || op == a64::Op::HVC;
     run_row(cpu, a64::Insn{word, op});
     if (cpu.exception.kind != ExceptionKind::None) break;
@@ -183,9 +192,14 @@ bool on_path(u64 pc) {
 
 constexpr unsigned kOne = ~0u;  // there is only one of this name
 
+// What became of the translated side's NZCV since the thread was last outside.
+struct Nzcv {
+  bool lost;       // taken to be dead
+  u64 from, host;  // by this region: its first instruction's pc, its host code
+};
+
 struct Report {
   const CpuState* before;
-  u16 translated_nzcv_before;
   u64 host;
   bool begun;
 
@@ -202,12 +216,7 @@ struct Report {
   }
   [[noreturn]] void die() {
     log_raw(
-        "registers before (nzcv %x, of the translated side %x; fpcr %x fpsr %x):\n", before->nzcv(),
-        [&] {
-          CpuState c = *before;
-          c.nzcv_image = translated_nzcv_before;
-          return c.nzcv();
-        }(),
+        "registers before (nzcv %x; fpcr %x fpsr %x):\n", before->nzcv(),
         before->fpcr, before->fpsr);
     for (unsigned i = 0; i < 31; i++) log_raw("  x%u=%lx%s", i, before->x[i], i % 6 == 5 ? "\n" : "");
     log_raw("  sp=%lx\n", before->sp);
@@ -281,8 +290,8 @@ void compare_reexecuted(Report& report, CpuState& s, CpuState& t) {
   if (report.begun) report.die();
   if (load_guest(GuestAddr(s.pc), &word)) return;  // unmapped by another thread
   a64::Insn insn{word, a64::decode(word)};
-  g_path.pc[g_path.count] = s.pc;
-  g_path.word[g_path.count++] = word;
+  add_to_path(s.pc, word);
+  if (a64::kTraits[static_cast<unsigned>(insn.op)].reads_nzcv()) report.value("nzcv", kOne, s.nzcv(), t.nzcv());
   begin_recording();
   run_row(s, insn);
   end_recording();
@@ -291,29 +300,45 @@ void compare_reexecuted(Report& report, CpuState& s, CpuState& t) {
   compare(report, s, t, true);
 }
 
+// Somebody reads NZCV at the path's end or on it.
+void check_kept(Report& report, const Nzcv& nzcv, const char* reader) {
+  if (!nzcv.lost) return;
+  report.begin();
+  log_raw("nzcv: %s reads what translated code took to be dead: the region at %lx, host code 0x%lx\n", reader, nzcv.from, nzcv.host);
+  report.die();
+}
+
+u16 nzcv_opposite(const CpuState& cpu) {
+  CpuState image;
+  image.set_nzcv(~cpu.nzcv() & 15);
+  return image.nzcv_image;
+}
+
 // One region. false: cpu.exception is set.
-bool compare_region(ThreadState& t, u16& translated_nzcv) {
+bool compare_region(ThreadState& t, Nzcv& nzcv) {
   CpuState& cpu = t.cpu;
   u64 host = entry_for(t);
   if (!host) return false;
   const Code& code = code_of(host);
   [[gnu::section(".bss.tables")]] static CpuState before, semantics;  // under g_lock
   before = cpu;
-  Report report{&before, translated_nzcv, host, false};
+  Report report{&before, host, false};
 
   begin_recording();
   run_path(cpu, code, 0, a64_to_x64::kMaxRegionInsns);
   end_recording();
+  if (g_path.reads_nzcv) check_kept(report, nzcv, "this");
   if (g_path.clock) {
     g_counts.skipped += g_path.count;
-    translated_nzcv = cpu.nzcv_image;
+    if (g_path.writes_nzcv) nzcv.lost = false;
     return cpu.exception.kind == ExceptionKind::None;
   }
   semantics = cpu;
   undo_stores();
 
   cpu = before;
-  cpu.nzcv_image = translated_nzcv;
+  if (g_path.writes_nzcv && !g_path.reads_nzcv) cpu.nzcv_image = nzcv_opposite(semantics);
+  const unsigned entered = cpu.nzcv();
   t.exit_reason = static_cast<u32>(ExitReason::Lookup);
   t.return_sp = t.return_base;
   grus_enter(&t, host);
@@ -354,8 +379,11 @@ bool compare_region(ThreadState& t, u16& translated_nzcv) {
   } else {
     compare(report, semantics, cpu, reason == ExitReason::Exception);
   }
-  translated_nzcv = cpu.nzcv_image;
+  bool kept = cpu.nzcv() == (g_path.writes_nzcv ? semantics.nzcv() : entered);
+  if (g_path.writes_nzcv) (kept ? g_counts.nzcv_compared : g_counts.nzcv_dead)++;
+  if (!kept || g_path.writes_nzcv) nzcv = Nzcv{!kept, before.pc, host};
   cpu = semantics;
+  if (cpu.exception.kind == ExceptionKind::Supervisor) check_kept(report, nzcv, "the system call");
   return cpu.exception.kind == ExceptionKind::None;
 }
 
@@ -373,16 +401,16 @@ void register_lockstep_lock() { register_lock(LockOrder::Lockstep, g_lock); }
 
 void execute_in_lockstep(ThreadState& t) {
   // Whoever changed registers since we left (a system call, a signal frame) changed them for both sides.
-  u16 translated_nzcv = t.cpu.nzcv_image;
+  Nzcv nzcv{};
   while (!t.interrupt) {
     LockGuard guard(g_lock);
     if (t.cpu.sp & 15) {  // by semantics alone, as execute() does
       if (!step(t.cpu)) return;
-      translated_nzcv = t.cpu.nzcv_image;
+      nzcv = Nzcv{};
       g_counts.skipped++;
       continue;
     }
-    if (!compare_region(t, translated_nzcv)) return;
+    if (!compare_region(t, nzcv)) return;
   }
 }
 

@@ -3,8 +3,11 @@
 // left.
 //
 // Guarantees: the guest sees the semantics' results and runs one thread at a time; the first difference in a
-// register, NZCV that is read later, FPSR, the exclusive monitor, an exception or in the memory that the
-// semantics wrote ends the process (status 70) with a report. Not compared: reads of the clock (only executed
+// register, NZCV, FPSR, the exclusive monitor, an exception or in the memory that the
+// semantics wrote ends the process (status 70) with a report. NZCV count as different where an instruction or a system call
+// reads them and the translated code, which keeps them only where it must, has not kept them. Regions are those that
+// other runs have, or their first N instructions: what is taken to be dead at their end is what the whole region says.
+// Not compared: reads of the clock (only executed
 // by the semantics), stores that only the translated code makes (seen when somebody loads from there), memory
 // that other processes write at the same time.
 #pragma once
@@ -24,6 +27,7 @@ void execute_in_lockstep(ThreadState& t);
 // Instructions that were compared, and those that only the semantics executed.
 struct LockstepCounts {
   u64 compared, skipped, regions;
+  u64 nzcv_compared, nzcv_dead;  // regions that set NZCV: kept to the end; taken to be dead there, and nobody read them
 };
 const LockstepCounts& lockstep_counts();
 

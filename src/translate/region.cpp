@@ -116,7 +116,7 @@ void RegionBuilder::decode_run(u32 g) {
   const Piece* piece = nullptr;
   for (;; g++) {
     u32 at = g - map_base_;
-    unsigned limit = flags && !lockstep_ ? kMaxRegionInsns : most();
+    unsigned limit = flags ? kMaxRegionInsns : kRegionInsns;
     if (at >= kRegionSpan || g < limit_low_ || g >= limit_high_ || count_ >= limit) break;
     if (map_[at]) {
       insns_[map_[at] - 1].leader = true;
@@ -203,7 +203,7 @@ bool RegionBuilder::discover(u64 pc, MemoryFault* fault) {
     return false;
   }
   queue_[queued_++] = entry_word_;
-  for (unsigned i = 0; i < queued_ && count_ < most(); i++) {
+  for (unsigned i = 0; i < queued_ && count_ < kRegionInsns; i++) {
     u32 at = queue_[i] - map_base_;
     if (map_[at])
       insns_[map_[at] - 1].leader = true;
@@ -676,6 +676,18 @@ BuildResult RegionBuilder::place(u64* host) {
   }
 }
 
+// For lock-step, which wants short regions with the liveness of whole ones: the first instructions of the entry's run.
+void RegionBuilder::keep_only(unsigned insns) {
+  if (count_ <= insns) return;
+  unsigned run = 0;
+  while (run_[run].first) run++;  // the one that was decoded first begins at the entry
+  if (run_[run].count < insns) insns = run_[run].count;
+  for (unsigned i = insns; i < count_; i++) map_[insns_[i].guest_word - map_base_] = 0;
+  run_[0] = Run{0, static_cast<u16>(insns)};
+  runs_ = 1;
+  count_ = insns;
+}
+
 /* -- Once more ----------------------------------------------------------------------------------------------------- */
 
 // discover, from a record. Leaders: the entry, what is branched to from inside, what follows a call, SVC and the like. There are
@@ -762,7 +774,10 @@ BuildResult RegionBuilder::build(cache::Window& w, u64 pc, u64 exec_begin, u64 e
   limit_high_ = static_cast<u32>(((exec_end < w.guest_end ? exec_end : w.guest_end) - w.guest_begin) / 4);
   BuildResult result = BuildResult::Unreadable;
   if (discover(pc, fault)) {
+    // A JIT may change what is not kept, and nothing kills the rest then: it says nothing about that.
+    if (lockstep_ && !w.of_file) keep_only(lockstep_);
     liveness();
+    if (lockstep_) keep_only(lockstep_);
     result = place(host);
     forget();
   }

@@ -99,6 +99,7 @@ class RegionBuilder {
   bool discover(u64 pc, MemoryFault* fault);
   bool rediscover(const cache::Region& r);
   void mark_branch_targets();
+  void keep_only(unsigned insns);
   void decode_run(u32 guest_word);
   a64::RowTraits add_insn(u32 guest_word, u32 word, bool leader);
   void liveness();
@@ -116,7 +117,6 @@ class RegionBuilder {
   BuildResult place(u64* host);
   int index_of(u64 pc) const;
   int reachable(u64 pc) const;
-  unsigned most() const { return lockstep_ && lockstep_ < kRegionInsns ? lockstep_ : kRegionInsns; }
   void exit_site(Emitter& e, u8* place, u64 target);
   bool mark_target(u32 guest_word);
 
