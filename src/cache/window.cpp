@@ -482,6 +482,8 @@ bool locate(Window& w, u64 host, Place* out) {
     if (at == end - kLandingBytes) {
       out->landing = true;
       out->guest_pc += 4;
+      // The callee came back with NZCV in their home; EFLAGS hold what it compared last.
+      out->flags = low + 1 < r->mark_count ? static_cast<FlagsForm>(marks[low + 1].flags) : FlagsForm::Home;
     }
   }
   return true;

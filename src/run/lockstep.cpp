@@ -103,10 +103,13 @@ struct Code {
 constexpr u64 kCodes = u64{1} << 21;
 Code* g_codes;  // open addressing
 
+// Its way out has the place and the target of one that stands behind it. Where it is one, this costs nothing: both sides stop there.
 bool branches_to_itself(u64 pc) {
-  constexpr u32 kBranchToItself = 0x14000000;
   u32 word;
-  return !load_guest(GuestAddr(pc), &word) && word == kBranchToItself;
+  if (load_guest(GuestAddr(pc), &word)) return false;
+  if ((word & 0x7e000000) == 0x36000000) return !(word >> 5 & 0x3fff);                                      // TBZ, TBNZ
+  if ((word & 0x7e000000) == 0x34000000 || word >> 24 == 0x54) return !(word >> 5 & 0x7ffff);  // CBZ, CBNZ, B.cond
+  return word == 0x14000000;
 }
 
 const Code& code_of(u64 host) {

@@ -151,6 +151,10 @@ void Guest::translate(CpuState& cpu) {
   thread_->invalid_operations = 0;
   do {
     run::execute(*thread_);
+    if (thread_->cpu.exception.kind == ExceptionKind::CacheInvalidate) {
+      u64 line = GuestAddr(thread_->cpu.exception.addr).untagged().v & ~u64{63};
+      run::guest_code_modified(line, line + 64);
+    }
   } while (ends_only_a_block(thread_->cpu.exception.kind));
   cpu = thread_->cpu;
 }
