@@ -123,8 +123,7 @@ bool Guest::step(CpuState& cpu, Insn i) {
   return cpu.exception.kind == ExceptionKind::None;
 }
 
-Guest::Flags Guest::interpret(CpuState& cpu, unsigned limit) {
-  Flags flags;
+void Guest::interpret(CpuState& cpu, unsigned limit) {
   for (; limit; limit--) {
     if (cpu.pc & 3) {
       cpu.raise(ExceptionKind::PcAlignment, cpu.pc);
@@ -136,13 +135,8 @@ Guest::Flags Guest::interpret(CpuState& cpu, unsigned limit) {
     }
     u32 word = *reinterpret_cast<u32*>(cpu.pc);
     Op op = decode(word);
-    const RowInfo& row = kRows[static_cast<unsigned>(op)];
-    if (row.reads_nzcv && !flags.known) flags.read = true;
-    if (row.writes_nzcv) flags.known = true;
-    if (row.flow == Flow::Ret || row.flow == Flow::IndirectCall) flags.known = false;
     if (!step(cpu, Insn{word, op})) break;
   }
-  return flags;
 }
 
 void Guest::translate(CpuState& cpu) {

@@ -38,14 +38,8 @@ class Guest {
   // One instruction by its semantics, as the engine's interpreter does. False: it raised an exception that is
   // the caller's business (not those that only end a block).
   static bool step(a64::CpuState& cpu, a64::Insn i);
-  // Until such an exception, or for `limit` instructions (then exception.kind is None). AAPCS64 gives NZCV no
-  // meaning at RET and at the entry of a function, and the translator relies on that at RET and BLR: `read`
-  // tells whether an instruction took it from before one of those, `known` whether it has a meaning at the
-  // end.
-  struct Flags {
-    bool read = false, known = true;
-  };
-  static Flags interpret(a64::CpuState& cpu, unsigned limit);
+  // Until such an exception, or for `limit` instructions (then exception.kind is None).
+  static void interpret(a64::CpuState& cpu, unsigned limit);
   // The same by translated code.
   void translate(a64::CpuState& cpu);
 
