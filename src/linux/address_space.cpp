@@ -21,6 +21,8 @@ namespace {
 Range g_first[2][48];
 constinit RangeSet<map_engine_table, unmap_engine_pages> g_ranges(g_first[0], g_first[1], 48);
 
+Range g_changes[2];  // end 0: there is none
+
 u64 g_module_next = address_map::kModuleZones;
 
 bool g_kernel_break;
@@ -144,12 +146,14 @@ u64 brk_set(Mm& mm, u64 wanted) {
   if (wanted < mm.brk_start || wanted > mm.brk_start + kZoneSize) return mm.brk;
   if (g_kernel_break) {
     const u64 before = page_up(mm.brk);
+    const ChangeOfRange change(page_up(wanted), before);
     mm.brk = static_cast<u64>(host_syscall(__NR_brk, wanted));
     if (mm.brk < before) forget_range(page_up(mm.brk), before);
     mm.brk_end_mapped = page_up(mm.brk);
     return mm.brk;
   }
   u64 end = page_up(wanted);
+  const ChangeOfRange change(mm.brk_start, mm.brk_end_mapped > end ? mm.brk_end_mapped : end);
   if (end > mm.brk_end_mapped) {
     u64 bytes = end - mm.brk_end_mapped;
     i64 p = host_syscall(__NR_mmap, mm.brk_end_mapped, bytes, PROT_READ | PROT_WRITE,
@@ -198,9 +202,20 @@ bool for_each_host_mapping(void (*f)(void*, u64, u64, bool), void* context) {
   return true;
 }
 
+ChangeOfRange::ChangeOfRange(u64 begin, u64 end) : place_(g_changes[0].end ? 1 : 0) {
+  g_changes[place_].begin = begin;
+  __atomic_store_n(&g_changes[place_].end, end, __ATOMIC_RELEASE);
+}
+ChangeOfRange::~ChangeOfRange() { __atomic_store_n(&g_changes[place_].end, 0, __ATOMIC_RELEASE); }
+
 void recover_address_space(Mm& mm) {
-  ask_what_is_executable(0, kGuestTaskSize);
-  if (g_kernel_break) return;
+  bool of_heap = false;
+  for (Range& change : g_changes) {
+    forget_range(change.begin, change.end);
+    of_heap |= change.end > mm.brk_start && change.begin < mm.brk_start + (u64{512} << 30);
+    change.end = 0;
+  }
+  if (g_kernel_break || !of_heap) return;
   // The break's memory may have been mapped already, or be gone.
   struct Heap {
     u64 end;

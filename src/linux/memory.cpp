@@ -67,6 +67,7 @@ i64 sys_mmap(Task& task, const u64 (&a)[6]) {
   }
   LockGuard guard(task.mm->lock);
   if (exceeds_address_space_limit(bytes, fixed ? page_down(hint) : 0)) return -ENOMEM;
+  const ChangeOfRange change(fixed ? hint : 0, fixed ? hint + bytes : 0);
   i64 result;
   if (!fixed && hint == 0 && is_module_shaped(bytes, prot, flags, fd, offset)) {
     result = map_in_module_zone(bytes, bytes, kGuestPageSize, prot, flags, fd, offset);
@@ -107,6 +108,7 @@ i64 sys_munmap(Task& task, const u64 (&a)[6]) {
   u64 begin = a[0], bytes = page_up(a[1]);
   if (begin & (kGuestPageSize - 1) || !bytes || begin > kGuestTaskSize || bytes > kGuestTaskSize - begin) return -EINVAL;
   LockGuard guard(task.mm->lock);
+  const ChangeOfRange change(begin, begin + bytes);
   GuestParts parts(begin, begin + bytes);
   for (u64 from, to; parts.next(&from, &to);) {
     if (const i64 error = host_syscall(__NR_munmap, from, to - from)) return error;
@@ -120,6 +122,7 @@ namespace {
 
 i64 protect(u64 begin, u64 length, u64 prot) {
   const u64 end = begin + page_up(length);
+  const ChangeOfRange change(begin, end);
   const bool code = touches_executable(begin, end);
   const i64 result = host_syscall(__NR_mprotect, begin, length, prot);
   if (result) {
@@ -161,6 +164,8 @@ i64 sys_mremap(Task& task, const u64 (&a)[6]) {
   if (new_bytes > old_bytes && exceeds_address_space_limit(new_bytes - old_bytes)) return -ENOMEM;
   u64 code_begin, code_end;
   bool code = executable_range_of(old_begin, &code_begin, &code_end);
+  const ChangeOfRange change(old_begin, old_begin + old_bytes);
+  const ChangeOfRange overmapped(flags & MREMAP_FIXED ? new_begin : 0, flags & MREMAP_FIXED ? new_begin + new_bytes : 0);
   i64 result = host_syscall(__NR_mremap, a[0], a[1], a[2], flags, new_begin);
   if (!is_error(result) && is_engine_memory(static_cast<u64>(result), new_bytes)) {
     // Moved by the kernel into free room of the engine's: once more, or back.
@@ -210,6 +215,7 @@ i64 sys_shmat(Task& task, const u64 (&a)[6]) {
   u64 bytes = stat == 0 ? page_up(ds.shm_segsz) : kGuestPageSize;
   if (address && is_off_limits(page_down(address), bytes)) return -EINVAL;
   LockGuard guard(task.mm->lock);
+  const ChangeOfRange change(flags & SHM_REMAP ? page_down(address) : 0, flags & SHM_REMAP ? page_down(address) + bytes : 0);
   i64 result = host_syscall(__NR_shmat, a[0], address, flags);
   if (is_error(result) && (flags & SHM_REMAP) && touches_executable(page_down(address), page_down(address) + bytes))
     ask_what_is_executable(page_down(address), page_down(address) + bytes);
@@ -238,6 +244,7 @@ i64 sys_shmdt(Task& task, const u64 (&a)[6]) {
   LockGuard guard(task.mm->lock);
   u64 begin, end;
   const bool code = executable_range_of(a[0], &begin, &end);
+  const ChangeOfRange change(code ? begin : 0, code ? end : 0);
   const i64 result = host_syscall(__NR_shmdt, a[0]);
   if (code) ask_what_is_executable(a[0], end);
   return result;
