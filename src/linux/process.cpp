@@ -144,6 +144,7 @@ i64 clone_copied_memory(Task& task, const CloneRequest& r) {
   task.process->lock.reset();
   volatile u32* const counts[] = {&task.mm->refs, &task.sighand->refs, &task.files->refs, &task.fs->refs,
                                   &task.process->refs};
+  if (task.mm->refs > 1) a64::free_exclusive_versions();
   for (volatile u32* refs : counts) *refs = 1;
   task.process->live_threads = 1;
   task.vfork_parent = nullptr;
@@ -211,6 +212,7 @@ i64 clone_shared_memory(Task& task, const CloneRequest& r) {
     release_locks_of_dead_thread(child->host_block.tid);
     if (held_locks) run::recover_translations();
     const bool in_memory_call = task.mm->lock.owner() == child->host_block.tid;
+    if (child->thread.cpu.exclusive_held) a64::free_exclusive_version(GuestAddr(child->thread.cpu.exclusive_addr).untagged().v);
     Lock* const locks[] = {&task.mm->lock, &task.sighand->lock, &task.files->lock, &task.process->lock};
     for (Lock* lock : locks)
       if (lock->owner() == child->host_block.tid) lock->release();

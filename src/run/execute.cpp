@@ -279,6 +279,7 @@ void prepare_thread(ThreadState& t, u64 return_limit, u64 return_end) {
   t.runtime = RuntimeEntries{address_of(grus_exit_exception), address_of(grus_exit_lookup),
                              address_of(grus_exit_direct),    address_of(grus_indirect_miss),
                              address_of(grus_call_semantics), address_of(grus_return_miss)};
+  t.exclusive_versions = a64::exclusive_versions;
   t.lookup = reinterpret_cast<LookupEntry*>(ptr(&t) + kLookupOffset);
   clear_lookup(t);
   t.return_limit = return_limit;

@@ -57,6 +57,7 @@ struct ThreadState {
   a64::FpContext predicted_context;  // what the lookup table and the return-prediction stack lead to
 
   u32 invalid_operations;  // that trapped
+  a64::ExclusiveVersion* exclusive_versions;  // guest/aarch64/exclusive_version.h
 
   // reclaim.h
   volatile u64 epoch;         // that it looked for code in; 0: it is outside, and holds no address of code that it goes to

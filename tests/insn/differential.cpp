@@ -316,6 +316,7 @@ class Tester {
       if (kSemantics[static_cast<unsigned>(li.op)]) kSemantics[static_cast<unsigned>(li.op)](after, li);
       s.exclusive_addr = after.exclusive_addr;
       s.exclusive_size = after.exclusive_size;
+      s.exclusive_version = after.exclusive_version;
       memcpy(s.exclusive_value, after.exclusive_value, sizeof s.exclusive_value);
     }
     kSemantics[static_cast<unsigned>(i.op)](s, i);

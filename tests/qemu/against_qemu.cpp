@@ -205,6 +205,7 @@ class Ours {
       kSemantics[static_cast<unsigned>(load.op)](s, load);
       c.after.exclusive_addr = s.exclusive_addr;
       c.after.exclusive_size = s.exclusive_size;
+      c.after.exclusive_version = s.exclusive_version;
       memcpy(c.after.exclusive_value, s.exclusive_value, sizeof s.exclusive_value);
       if (s.exception.kind != ExceptionKind::None) {
         c.after.exception = s.exception;

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/types.h"
+#include "guest/aarch64/exclusive_version.h"
 
 namespace grus::a64 {
 
@@ -81,7 +82,7 @@ struct alignas(64) CpuState {
 
   u64 tpidr_el0;
 
-  // The local exclusive monitor: address, size in bytes (0 = open) and the value that was loaded.
+  // The local exclusive monitor: address, size in bytes (0 = open) and the value that was loaded; see exclusive_version below.
   u64 exclusive_addr;
   u64 exclusive_value[2];
   u32 exclusive_size;
@@ -89,6 +90,10 @@ struct alignas(64) CpuState {
   Exception exception;
 
   Vec v[32];
+
+  // Of exclusive_addr (exclusive_version.h): what it was before the value was loaded, and whether this thread is inside of a store.
+  u32 exclusive_version;
+  u32 exclusive_held;
 
   // Register 31 is the zero register in these...
   u64 X(unsigned n) const { return n == 31 ? 0 : x[n]; }

@@ -155,6 +155,10 @@ class Assembler {
     rm0f(size, 0xba, Reg(4), m, 1);
     byte(bit);
   }
+  void bts_imm(unsigned size, const Mem& m, u8 bit) {
+    rm0f(size, 0xba, Reg(5), m, 1);
+    byte(bit);
+  }
   void crc32(unsigned size, Reg dst, Reg src);  // CRC-32C step; dst is 64 bits wide when size is 64
   void popcnt(unsigned size, Reg dst, Reg src) {
     byte(0xf3);

@@ -2,8 +2,8 @@
 // Exclusives, ordered loads and stores, LSE.
 //
 // Ordering: every x86 load is an acquire, every store a release; a release store that later loads must not pass (STLR before
-// LDAR) is an XCHG. An exclusive pair is a remembered (address, size, value) and a CMPXCHG: weaker than a real monitor only
-// in the ABA case. Misaligned addresses go to the semantics, which raise the alignment fault.
+// LDAR) is an XCHG. An exclusive pair is a remembered (address, size, value, version) and a CMPXCHG
+// (guest/aarch64/exclusive_version.h). Misaligned addresses go to the semantics, which raise the alignment fault.
 #include "translate/a64_to_x64/templates.h"
 
 namespace grus::a64_to_x64::templates {
@@ -26,6 +26,14 @@ void zero_extend(Emitter& e, unsigned lsize, Reg r) {
   if (lsize < 2) e.movzx(8u << lsize, r, r);
 }
 
+// The version of the address in rcx: rdx is its offset, `base` where all begin; flags are clobbered.
+Mem version_of(Emitter& e, Reg base) {
+  e.mov(32, Reg::rdx, Reg::rcx);
+  e.alu_imm(Alu::and_, 32, Reg::rdx, a64::kVersionMask);
+  e.mov(64, base, state(offsetof(ThreadState, exclusive_versions)));
+  return Mem(base, Reg::rdx, 1, 0);
+}
+
 }  // namespace
 
 void LDAR(Emitter& e, Insn i) {
@@ -44,7 +52,9 @@ void STLR(Emitter& e, Insn i) {
 
 void LDXR(Emitter& e, Insn i) {
   Mem m = aligned_address(e, i.Rn(), i.lsize());
+  e.mov(32, Reg::rdx, version_of(e, Reg::rax));
   e.movzx(8u << i.lsize(), Reg::rax, m);
+  e.mov(32, state(offsetof(CpuState, exclusive_version)), Reg::rdx);
   e.mov(64, state(offsetof(CpuState, exclusive_addr)), Reg::rcx);
   e.mov(64, state(offsetof(CpuState, exclusive_value)), Reg::rax);
   e.mov_imm(32, state(offsetof(CpuState, exclusive_size)), 1 << i.lsize());
@@ -54,20 +64,38 @@ void LDXR(Emitter& e, Insn i) {
 void STXR(Emitter& e, Insn i) {
   unsigned size = 8u << i.lsize();
   Mem m = aligned_address(e, i.Rn(), i.lsize());
+  Mem held = state(offsetof(CpuState, exclusive_held));
   e.alu_imm(Alu::cmp, 32, state(offsetof(CpuState, exclusive_size)), 1 << i.lsize());
-  u8* closed = e.jcc8(CC::ne);
+  u8* closed = e.jcc32(CC::ne);
   e.alu(Alu::cmp, 64, Reg::rcx, state(offsetof(CpuState, exclusive_addr)));
-  u8* elsewhere = e.jcc8(CC::ne);
+  u8* elsewhere = e.jcc32(CC::ne);
+  // The version becomes odd. It was even, and then must have been what LDXR saw.
+  e.lea(64, Reg::rdx, version_of(e, Reg::rax));
+  e.mov(32, Reg::rax, state(offsetof(CpuState, exclusive_version)));
+  e.mov_imm(32, held, 1);
+  e.lock();
+  e.bts_imm(32, Mem(Reg::rdx, 0), 0);
+  u8* busy = e.jcc32(CC::b);
+  e.alu_imm(Alu::or_, 32, Reg::rax, 1);
+  e.alu(Alu::cmp, 32, Reg::rax, Mem(Reg::rdx, 0));
+  u8* changed = e.jcc32(CC::ne);
   e.mov(64, Reg::rax, state(offsetof(CpuState, exclusive_value)));
   e.load(Reg::rdx, i.Rt());
   e.lock();
-  e.cmpxchg(size, m, Reg::rdx);
-  e.patch8(closed);
-  e.patch8(elsewhere);
-  // All three ways here have ZF = stored.
-  e.mov_imm(32, state(offsetof(CpuState, exclusive_size)), 0);
-  e.mov_imm(Reg::rax, 0);
+  e.cmpxchg(size, m, Reg::rdx);  // when it faults, the semantics find that the version is held
   e.setcc(CC::ne, Reg::rax);
+  e.movzx(8, Reg::rax, Reg::rax);
+  e.alu_imm(Alu::add, 32, version_of(e, Reg::rcx), 1);
+  u8* done = e.jmp32();
+  e.patch32(changed, e.runs_at(e.at()));
+  e.alu_imm(Alu::sub, 32, Mem(Reg::rdx, 0), 1);
+  u8* const failed[] = {closed, elsewhere, busy};
+  for (u8* place : failed) e.patch32(place, e.runs_at(e.at()));
+  e.mov_imm(Reg::rax, 1);
+  e.patch32(done, e.runs_at(e.at()));
+  e.join();
+  e.mov_imm(32, held, 0);
+  e.mov_imm(32, state(offsetof(CpuState, exclusive_size)), 0);
   e.commit(i.Rs(), Reg::rax);
 }
 

@@ -6,13 +6,13 @@
 // kernel. The host is TSO: loads acquire and stores release by themselves, locked operations are full
 // barriers; only STLR needs more (see there).
 //
-// Exclusives: LDXR remembers address, size and value; STXR succeeds when the same address and size come again
-// and memory still holds that value. Unlike a monitor this does not see a write of the same value in between
-// (ABA); the sequences that compilers and libraries emit decide by the value anyhow. STXR always opens the
+// Exclusives: LDXR remembers address, size, value and version (exclusive_version.h); STXR succeeds when the same address and
+// size come again, no thread of the process has stored there exclusively and memory still holds that value. STXR always opens the
 // monitor, as on hardware. Whoever delivers a signal must open it too (exclusive_size = 0), as the kernel's
 // ERET does. CONSTRAINED UNPREDICTABLE: STXR whose status register is its source or base uses the old value,
 // then writes the status.
 #include "address.h"
+#include "guest/aarch64/exclusive_version.h"
 
 namespace grus::a64::semantics {
 namespace {
@@ -34,11 +34,22 @@ bool load_exclusive(CpuState& cpu, Insn i, unsigned bytes, u64* value) {
   if (!aligned_address(cpu, i.Rn(), bytes, false, &addr)) return false;
   // A 16-byte load is two loads here. When they tear, the STXP that follows compares all 16 bytes and fails.
   value[0] = value[1] = 0;
+  u32 version = __atomic_load_n(&version_of(GuestAddr(addr).untagged().v), __ATOMIC_ACQUIRE);
   if (!read_bytes(cpu, addr, bytes, value)) return false;
+  cpu.exclusive_version = version;
   cpu.exclusive_addr = addr;
   cpu.exclusive_size = bytes;
   cpu.exclusive_value[0] = value[0];
   cpu.exclusive_value[1] = value[1];
+  return true;
+}
+
+// Makes the version odd if it is what LDXR saw.
+bool take_version(CpuState& cpu, u32& version) {
+  if (guest_store_hook) guest_store_hook(reinterpret_cast<u64>(&version), sizeof version);  // lock-step runs it twice
+  u32 seen = cpu.exclusive_version;
+  if (seen & 1 || !__atomic_compare_exchange_n(&version, &seen, seen + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return false;
+  cpu.exclusive_held = 1;
   return true;
 }
 
@@ -48,12 +59,19 @@ void store_exclusive(CpuState& cpu, Insn i, unsigned bytes, const u64* value) {
   bool stored = false;
   if (cpu.exclusive_size == bytes && GuestAddr(cpu.exclusive_addr).untagged() == GuestAddr(addr).untagged()) {
     u64 seen[2] = {cpu.exclusive_value[0], cpu.exclusive_value[1]};
-    if (MemoryFault f = compare_exchange_guest(GuestAddr(addr), bytes, seen, value)) {
-      fault(cpu, f, true);
-      return;
+    u32& version = version_of(GuestAddr(addr).untagged().v);
+    // Held already: translated code faulted when it was about to store.
+    if (cpu.exclusive_held || take_version(cpu, version)) {
+      MemoryFault f = compare_exchange_guest(GuestAddr(addr), bytes, seen, value);
+      __atomic_add_fetch(&version, 1, __ATOMIC_RELEASE);
+      cpu.exclusive_held = 0;
+      if (f) {
+        fault(cpu, f, true);
+        return;
+      }
+      // Smaller exchanges leave the other bytes of `seen` as they were.
+      stored = seen[0] == cpu.exclusive_value[0] && seen[1] == cpu.exclusive_value[1];
     }
-    // Smaller exchanges leave the other bytes of `seen` as they were.
-    stored = seen[0] == cpu.exclusive_value[0] && seen[1] == cpu.exclusive_value[1];
   }
   cpu.exclusive_size = 0;
   cpu.set_X(i.Rs(), stored ? 0 : 1);
@@ -110,6 +128,26 @@ bool signed_less(T a, T b) {
 }
 
 }  // namespace
+
+}  // namespace grus::a64::semantics
+
+namespace grus::a64 {
+
+[[gnu::section(".bss.tables")]] alignas(4096) ExclusiveVersion exclusive_versions[kVersions];
+
+void free_exclusive_versions() {
+  for (ExclusiveVersion& version : exclusive_versions)
+    if (version.count & 1) version.count++;
+}
+
+void free_exclusive_version(u64 untagged) {
+  u32& version = version_of(untagged);
+  if (version & 1) __atomic_add_fetch(&version, 1, __ATOMIC_RELEASE);
+}
+
+}  // namespace grus::a64
+
+namespace grus::a64::semantics {
 
 void LDXR(CpuState& cpu, Insn i) {
   u64 value[2];
