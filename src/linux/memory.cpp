@@ -229,13 +229,14 @@ i64 sys_shmat(Task& task, const u64 (&a)[6]) {
     forget_range(static_cast<u64>(result), static_cast<u64>(result) + bytes);
     return -EAGAIN;
   }
-  if (!is_error(result)) {
-    const u64 at = static_cast<u64>(result);
-    if (flags & SHM_EXEC)
-      note_other_code(at, at + bytes);
-    else
-      forget_range(at, at + bytes);
-  }
+  if (is_error(result)) return result;
+  const u64 at = static_cast<u64>(result);
+  if (flags & SHM_REMAP) forget_shared(at, at + bytes);
+  note_segment(at, at + bytes, a[0]);
+  if (flags & SHM_EXEC)
+    note_other_code(at, at + bytes);
+  else
+    forget_range(at, at + bytes);
   return result;
 }
 
@@ -246,6 +247,7 @@ i64 sys_shmdt(Task& task, const u64 (&a)[6]) {
   const bool code = executable_range_of(a[0], &begin, &end);
   const ChangeOfRange change(code ? begin : 0, code ? end : 0);
   const i64 result = host_syscall(__NR_shmdt, a[0]);
+  if (!is_error(result)) forget_segment(a[0]);
   if (code) ask_what_is_executable(a[0], end);
   return result;
 }

@@ -17,7 +17,7 @@ struct SharedMapping {
 constexpr unsigned kMost = 1024;
 [[gnu::section(".bss.tables")]] SharedMapping g_mappings[kMost];
 unsigned g_count;
-constexpr u64 kUnknown = ~u64{0};
+constexpr u64 kUnknown = ~u64{0}, kSystemV = ~u64{0} - 1;  // as device: the inode is a segment's number
 
 void add(const SharedMapping& m) {
   if (g_count == kMost) {
@@ -43,6 +43,13 @@ void note_shared(u64 begin, u64 end, int fd, u64 offset) {
   struct stat st;
   if (host_syscall(__NR_fstat, static_cast<u64>(fd), ptr(&st))) return;
   add(SharedMapping{begin, end, st.st_dev, st.st_ino, offset});
+}
+
+void note_segment(u64 begin, u64 end, u64 id) { add(SharedMapping{begin, end, kSystemV, id, 0}); }
+
+void forget_segment(u64 begin) {
+  for (unsigned i = 0; i < g_count; i++)
+    if (g_mappings[i].begin == begin && g_mappings[i].device == kSystemV) return forget_shared(begin, g_mappings[i].end);
 }
 
 void forget_shared(u64 begin, u64 end) {

@@ -179,7 +179,8 @@ static int run(uint64_t seed, char *text, size_t room) {
   }
   text[got] = 0;
   close(out[0]);
-  kill(-pid, SIGKILL);
+  kill(pid, SIGKILL);
+  kill(-pid, SIGKILL);  // what it started, as its group
   int status;
   for (int n = 0; n < 20000; n++) {
     if (waitpid(pid, &status, WNOHANG) == pid) return status;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <unistd.h>
 
 typedef int (*function)(void);
@@ -90,6 +91,18 @@ int main(void) {
     sum += call(one);
   }
   printf("hot %d\n", sum);
+
+  // A System V segment that is attached twice.
+  int id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0700);
+  char *sw = shmat(id, 0, 0), *sx = shmat(id, 0, SHM_EXEC);
+  shmctl(id, IPC_RMID, 0);
+  for (unsigned i = 1; i < 300; i += 99) {
+    size_t n = write_return(sw, i);
+    flush(sw, n);
+    printf("a segment twice %d\n", call(sx));
+  }
+  shmdt(sw);
+  shmdt(sx);
 
   write_less(one + 4096);
   int (*less)(long, long) = (int (*)(long, long))(one + 4096);
