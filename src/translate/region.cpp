@@ -284,8 +284,7 @@ RegionBuilder::NzcvUse RegionBuilder::nzcv_use(u64 pc, unsigned depth) {
         on = false;
       } else {
         switch (r.flow()) {
-          case Flow::None:
-          case Flow::Sync: break;
+          case Flow::None: break;
           case Flow::Branch:
             follow(direct_target(word, at));
             on = false;
@@ -301,6 +300,7 @@ RegionBuilder::NzcvUse RegionBuilder::nzcv_use(u64 pc, unsigned depth) {
             use = NzcvUse::Returns;
             on = false;
             break;
+          // Sync: the code behind it may be about to change (IC IVAU, ISB).
           default: use = NzcvUse::Reads;  // a target that is not known; the kernel, which shows NZCV in signal frames
         }
       }
@@ -333,9 +333,8 @@ bool RegionBuilder::live_after(unsigned i) {
       NzcvUse use = nzcv_use(callee, kCallDepth);
       return use == NzcvUse::Reads || (use == NzcvUse::Returns && at(pc + 4));
     }
-    case Flow::None:
-    case Flow::Sync: return at(pc + 4);
-    default: return true;  // code that is not known yet, or the kernel, which shows NZCV in signal frames
+    case Flow::None: return at(pc + 4);
+    default: return true;  // code that is not known yet, or changes (Sync: IC IVAU, ISB), or the kernel, which shows NZCV in signal frames
   }
 }
 

@@ -39,13 +39,12 @@ ProgramMaker::ProgramMaker(Random& random) : random_(random) {
   }
 }
 
-u32 ProgramMaker::random_row(bool with_nzcv) {
+u32 ProgramMaker::random_row() {
   Random& r = random_;
   for (;;) {
     const std::vector<unsigned>& from = r.one_in(2) ? flag_rows_ : rows_;
     unsigned index = from[r.below(static_cast<unsigned>(from.size()))];
     const RowInfo& row = kRows[index];
-    if (!with_nzcv && (row.reads_nzcv || row.writes_nzcv)) continue;
     for (int tries = 0; tries < 200; tries++) {
       u32 bits = static_cast<u32>(r.next() >> 32);
       u32 word = (bits & ~row.mask) | row.value;
@@ -132,7 +131,7 @@ void ProgramMaker::store_into_code() {
   Random& r = random_;
   counts_.code_stores++;
   bool same = r.one_in(3);
-  u32 old = random_row(false), fresh = same ? old : random_row(false);
+  u32 old = random_row(), fresh = same ? old : random_row();
   constexpr u32 kBehind = 10;
   unsigned at = static_cast<unsigned>(words_.size());
   unsigned site = at + kBehind + r.below(4);

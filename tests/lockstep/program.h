@@ -6,7 +6,6 @@
 // A program ends at an SVC, but for branches to themselves that are taken (settle_self_branches) and faults that are meant.
 // Reproducible from the seed. Deliberately not here, being CONSTRAINED UNPREDICTABLE or without a defined result: code that is changed
 // and executed without IC IVAU and ISB (Arm ARM B2.2.5), store exclusives without their load (the monitor's state).
-// Nor, yet: changes of code that make NZCV live which were dead in the code as it was before.
 #pragma once
 #include <vector>
 
@@ -39,7 +38,7 @@ class ProgramMaker {
   void address_of(unsigned reg, unsigned target_function);
   void leave(unsigned number);
   void emit(u32 word) { words_.push_back(word); }
-  u32 random_row(bool with_nzcv = true);
+  u32 random_row();
   u32 branch_over(unsigned words);
   unsigned data_reg() { return random_.below(16); }
 
