@@ -242,7 +242,7 @@ void settle_nzcv(ThreadState& t) {
     if (load_guest(GuestAddr(t.cpu.pc), &word)) return;
     const a64::RowTraits traits = a64::kTraits[static_cast<unsigned>(a64::decode(word))];
     a64::Flow flow = traits.flow();
-    bool known = flow == a64::Flow::None || flow == a64::Flow::Sync || flow == a64::Flow::Branch || flow == a64::Flow::Cond ||
+    bool known = flow == a64::Flow::None || flow == a64::Flow::Branch || flow == a64::Flow::Cond ||
                  flow == a64::Flow::Call;
     if (traits.reads_nzcv() || !known) break;
     if (!step(t.cpu)) return;
