@@ -12,4 +12,4 @@ head -c 100000 /dev/zero | wc -c; dd if=/dev/zero bs=1k count=7 status=none | wc
 date -u -d @1234567890 +%F_%T; timeout 0.2 sleep 10; echo $?; env -i A=b env; nice -n 5 nice; basename /a/b.c .c
 echo one two | tee t1 | cut -d' ' -f2; comm -12 <(seq 5) <(seq 3 8); od -An -tx1 -N8 t1; base64 t1; chmod 640 t1; stat -c %A t1
 mkfifo fifo; (echo fifo > fifo) & cat fifo; truncate -s 1M sparse; stat -c '%s %b' sparse; cat /no/such; echo $?
-uniq -c <(printf 'a\na\nb\n'); nl t1; fold -w4 t1; fmt -w 20 <<< "a few words that become more than one line"; readlink -f d/link/.
+uniq -c <(printf 'a\na\nb\n'); nl t1; fold -w4 t1; fmt -w 20 <<< "a few words that become more than one line"; readlink -f d/link/.; echo $?
